@@ -1,0 +1,44 @@
+"""Everything that can change, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ..log.sqlite import SqliteLog, open_sqlite_log
+from ..log.vault import Vault
+from .access import Access
+from .desktops import Desktops
+from .journal import Journal, open_journal
+from .settings import Settings
+from .tasks import Tasks
+
+
+class Control(NamedTuple):
+    """The door for changes, by what they change."""
+
+    log: SqliteLog
+    journal: Journal
+    tasks: Tasks
+    desktops: Desktops
+    settings: Settings
+    access: Access
+
+
+@asynccontextmanager
+async def open_control(directory: Path) -> AsyncIterator[Control]:
+    """Open the log of a data directory (whose lock is held) and what is decided on top of it."""
+    async with open_sqlite_log(directory) as log:
+        journal = open_journal(log)
+        access = Access(journal)
+        await access.load()
+        yield Control(
+            log=log,
+            journal=journal,
+            tasks=Tasks(journal),
+            desktops=Desktops(journal, Vault(directory)),
+            settings=Settings(journal),
+            access=access,
+        )

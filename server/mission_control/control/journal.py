@@ -1,0 +1,177 @@
+"""The state in memory, and the way from a decision to the log."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+import anyio
+import msgspec
+
+from ..domain.entities import OPEN, Approval, Desktop, Key, Settings, Task
+from ..domain.errors import LOG_UNAVAILABLE, NOT_FOUND, Refused
+from ..domain.events import Event
+from ..domain.fold import State
+from ..domain.ids import ENTROPY_BYTES, make_id
+from ..domain.times import rfc3339
+from ..domain.values import Actor
+from ..log.event_log import Batch, LogUnavailable, Row, Statement
+from ..log.sqlite import SqliteLog
+
+FINISHED_KEPT = 2000  # finished tasks kept in memory, so that two decisions about one see each other
+
+
+class Journal:
+    """What exists, as decisions see it; `commit` makes a decision durable.
+
+    Open tasks, pending approvals, desktops, keys and settings are held whole; finished tasks are loaded when needed.
+    When an append fails the memory is rebuilt from the disk before the next decision.
+    """
+
+    def __init__(self, log: SqliteLog, clock_us: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
+        self.log = log
+        self._clock_us = clock_us
+        self._entropy = entropy
+        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._stale = True
+        self._rebuilding = anyio.Lock()
+        self.state = State()
+        log.on_refusal(self._void)
+
+    def now(self) -> str:
+        """The present time as it goes on the wire."""
+        return rfc3339(self._clock_us())
+
+    def new_id(self, prefix: str, index: int = 0) -> str:
+        """A new id; `index` keeps the order of ids that are made together."""
+        return make_id(prefix, self._clock_us() + index, self._entropy(ENTROPY_BYTES))
+
+    def entropy(self, size: int) -> bytes:
+        """Random bytes for keys and tokens."""
+        return self._entropy(size)
+
+    async def ready(self) -> State:
+        """The state, rebuilt from the disk first where an append failed. Decide on it before the next await."""
+        if self._stale:
+            async with self._rebuilding:
+                while self._stale:
+                    await self._rebuild()
+        return self.state
+
+    async def task(self, id: str) -> Task:
+        """A task, open or finished. Raises Refused `not_found`.
+
+        After it returns, decide before the next await.
+        """
+        state = await self.ready()
+        if found := state.tasks.get(id):
+            return found
+        async with self.log.snapshot() as snapshot:
+            row = await snapshot.row("select doc from tasks where id = ?", (id,))
+        if row is None:
+            raise Refused(NOT_FOUND, kind="task", id=id)
+        state = await self.ready()
+        if id not in state.tasks:  # another caller may have loaded and changed it meanwhile
+            state.tasks[id] = msgspec.json.decode(row[0], type=Task)
+            self._keep(id)
+        return state.tasks[id]
+
+    def desktop(self, id: str, *, removed: bool = True) -> Desktop:
+        """A desktop, also a removed one unless told otherwise. Raises Refused `not_found`."""
+        found = self.state.desktops.get(id)
+        if found is None or (found.removed_at and not removed):
+            raise Refused(NOT_FOUND, kind="desktop", id=id)
+        return found
+
+    def pending_approval(self, task_id: str) -> Approval | None:
+        """The approval that a task waits for."""
+        for approval in self.state.approvals.values():
+            if approval.task_id == task_id and approval.status == "pending":
+                return approval
+        return None
+
+    async def commit(
+        self,
+        events: Iterable[Event],
+        actor: Actor,
+        *,
+        beside: Iterable[Statement] = (),
+        before_append: Callable[[], Statement | None] = lambda: None,
+    ) -> int:
+        """Take events in, and return the position of the last one when they are durable.
+
+        `before_append` may add a statement that needs the new state, such as an answer to remember.
+        Raises Refused `log_unavailable` when the disk refuses; then nothing has changed.
+        """
+        events, beside = tuple(events), tuple(beside)
+        rows = self.take(events)
+        if statement := before_append():
+            beside += (statement,)
+        if not events and not beside:
+            return self.log.head
+        try:
+            return await self.log.append(Batch(events=events, actor=actor, rows=rows, beside=beside))
+        except LogUnavailable as error:
+            raise Refused(LOG_UNAVAILABLE, reason=str(error)) from None
+
+    def take(self, events: tuple[Event, ...]) -> tuple[Row, ...]:
+        """Evolve the state; the rows that changed, as they now stand."""
+        changed: dict[tuple[type[object], str], Row] = {}
+        for event in events:
+            entity = self.state.apply(event)
+            if entity is None:
+                continue
+            changed[type(entity), getattr(entity, "id", "")] = entity
+            match entity:
+                case Task() if entity.status not in OPEN:
+                    self._keep(entity.id)
+                case Approval() if entity.status != "pending":
+                    del self.state.approvals[entity.id]
+                case _:
+                    pass
+        return tuple(changed.values())
+
+    def _keep(self, finished: str) -> None:
+        self._finished[finished] = None
+        self._finished.move_to_end(finished)
+        while len(self._finished) > FINISHED_KEPT:
+            oldest, _ = self._finished.popitem(last=False)
+            if (task := self.state.tasks.get(oldest)) and task.status not in OPEN:
+                del self.state.tasks[oldest]
+
+    def _void(self) -> None:
+        self._stale = True
+
+    async def _rebuild(self) -> None:
+        """Load what decisions need; its size grows with open tasks, not with history."""
+        self._stale = False
+        state = State()
+        async with self.log.snapshot() as snapshot:
+            open_tasks = "select doc from tasks where archived = 0 and status in ('pending', 'running', 'review')"
+            for (doc,) in await snapshot.rows(open_tasks):
+                task = msgspec.json.decode(doc, type=Task)
+                state.tasks[task.id] = task
+            for (doc,) in await snapshot.rows("select doc from approvals where status = 'pending'"):
+                approval = msgspec.json.decode(doc, type=Approval)
+                state.approvals[approval.id] = approval
+            for (doc,) in await snapshot.rows("select doc from desktops"):
+                desktop = msgspec.json.decode(doc, type=Desktop)
+                state.desktops[desktop.id] = desktop
+            for (doc,) in await snapshot.rows("select doc from keys"):
+                key = msgspec.json.decode(doc, type=Key)
+                state.keys[key.id] = key
+            if row := await snapshot.row("select doc from settings"):
+                state.settings = msgspec.json.decode(row[0], type=Settings)
+        self._finished.clear()
+        self.state = state
+
+
+def open_journal(
+    log: SqliteLog,
+    clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> Journal:
+    """The journal of a log, with this machine's clock and randomness."""
+    return Journal(log, clock_us, entropy)

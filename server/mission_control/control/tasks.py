@@ -1,0 +1,264 @@
+"""Changes of tasks: what people ask for, and what runs report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Optional, TypeVar
+
+import msgspec
+
+from ..domain import limits, tasks
+from ..domain.entities import Desktop, Phase, Task
+from ..domain.errors import (
+    AGENT_NOT_CONFIGURED,
+    AGENT_NOT_READY,
+    DESKTOP_NOT_RUNNING,
+    DESKTOP_QUEUE_FULL,
+    DESKTOP_REMOVED,
+    VERSION_MISMATCH,
+    FieldError,
+    Refused,
+    invalid,
+    invalid_fields,
+)
+from ..domain.events import Event, TaskNote
+from ..domain.fold import State
+from ..domain.tasks import Decision, NewTask, RunEnd, TaskEdit
+from ..domain.values import SYSTEM, Actor, Time
+from ..log.event_log import Batch, RunRow, Statement
+from .journal import Journal
+
+T = TypeVar("T")
+Remember = Optional[Callable[[T], Statement]]  # noqa: UP007 - an alias that takes a parameter
+"""Makes the statement that remembers an answer for its Idempotency-Key, in the transaction of the events."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What a command to several tasks did: to which it was applied, and why it was not to the others."""
+
+    applied: list[str]
+    skipped: list[dict[str, str]]
+
+
+class Tasks:
+    """Commands on tasks. Each returns the task as it stands when its events are durable."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def create(
+        self, new: Sequence[NewTask], actor: Actor, *, batch: bool = False, remember: Remember[list[Task]] = None
+    ) -> list[Task]:
+        """Create tasks, all or none, in one append; those with `run` are started at once."""
+        state = await self._journal.ready()
+        errors: list[FieldError] = []
+        for index, one in enumerate(new):
+            at = f"/tasks/{index}" if batch else ""
+            errors += [FieldError(at + error.pointer, error.message) for error in tasks.problems_of(one)]
+            desktop = state.desktops.get(one.desktop_id)
+            if desktop is None or desktop.removed_at:
+                errors.append(FieldError(f"{at}/desktopId", f"there is no desktop {one.desktop_id}"))
+        if errors:
+            raise invalid_fields(errors)
+        now, batch_id = self._journal.now(), self._journal.new_id("batch") if batch else None
+        events: list[Event] = []
+        ids: list[str] = []
+        for index, one in enumerate(new):
+            ids.append(self._journal.new_id("task", index))
+            created = tasks.create(one, id=ids[-1], at=now, actor=actor, batch_id=batch_id)
+            events += created
+        started = [one for one in zip(new, ids, strict=True) if one[0].run]
+        for index, (one, id) in enumerate(started):
+            self._refuse_run(state.desktops[one.desktop_id], one.type, ahead=index)
+            created = State().apply(events[ids.index(id)])
+            assert isinstance(created, Task)
+            events += tasks.run(created, at=now)
+        result: list[Task] = []
+
+        def before_append() -> Statement | None:
+            result.extend(self._journal.state.tasks[id] for id in ids)
+            return remember(result) if remember else None
+
+        await self._journal.commit(events, actor, before_append=before_append)
+        return result
+
+    async def edit(self, id: str, changes: TaskEdit, actor: Actor, *, version: int | None = None) -> Task:
+        """Edit a pending task; with `version`, only if it is still that one."""
+        task = await self._journal.task(id)
+        if version is not None and version != task.version:
+            raise Refused(VERSION_MISMATCH, version=task.version)
+        if changes.desktop_id is not msgspec.UNSET:
+            target = self._journal.state.desktops.get(changes.desktop_id)
+            if target is None or target.removed_at:
+                raise invalid("/desktopId", f"there is no desktop {changes.desktop_id}")
+        return await self._change(task, tasks.edit(task, changes), actor)
+
+    async def run(self, id: str, actor: Actor, *, remember: Remember[Task] = None) -> Task:
+        """Start a pending task. It queues when its desktop is at maxConcurrentTasks."""
+        task = await self._journal.task(id)
+        events = tasks.run(task, at=self._journal.now())
+        self._refuse_run(self._journal.desktop(task.desktop_id), task.type)
+        return await self._change(task, events, actor, remember)
+
+    async def cancel(self, id: str, actor: Actor) -> Task:
+        """End a task: at once while it waits, else as a request to its desktop."""
+        task = await self._journal.task(id)
+        return await self._change(task, tasks.cancel(task, at=self._journal.now()), actor)
+
+    async def review(
+        self,
+        id: str,
+        decision: Decision,
+        feedback: str | None,
+        actor: Actor,
+        *,
+        retry: bool = False,
+        remember: Remember[Task] = None,
+    ) -> Task:
+        """Decide on a finished task; with `retry`, a rejected one gets a follow-up that carries the feedback."""
+        task = await self._journal.task(id)
+        now = self._journal.now()
+        if feedback is not None and len(feedback.encode(errors="replace")) > limits.FEEDBACK_BYTES_MAX:
+            raise invalid("/feedback", f"is larger than {limits.FEEDBACK_BYTES_MAX} bytes")
+        if retry and decision == "approve":
+            raise invalid("/retry", "belongs to a rejection")
+        approval = self._journal.pending_approval(id)
+        events = tasks.review(task, approval, decision, feedback, at=now, actor=actor)
+        if retry:
+            rejected = msgspec.structs.replace(task, status="failed")
+            events += tasks.retry(rejected, id=self._journal.new_id("task"), at=now, actor=actor, feedback=feedback)
+        return await self._change(task, events, actor, remember)
+
+    async def retry(self, id: str, actor: Actor, *, remember: Remember[Task] = None) -> Task:
+        """A new pending task with the same content."""
+        task = await self._journal.task(id)
+        if self._journal.desktop(task.desktop_id).removed_at:
+            raise Refused(DESKTOP_REMOVED, name=self._journal.desktop(task.desktop_id).name)
+        new_id = self._journal.new_id("task")
+        feedback = task.feedback if task.status == "failed" else None
+        events = tasks.retry(task, id=new_id, at=self._journal.now(), actor=actor, feedback=feedback)
+        result: list[Task] = []
+
+        def before_append() -> Statement | None:
+            result.append(self._journal.state.tasks[new_id])
+            return remember(result[0]) if remember else None
+
+        await self._journal.commit(events, actor, before_append=before_append)
+        return result[0]
+
+    async def archive(self, id: str, actor: Actor) -> None:
+        """Hide a task from lists."""
+        task = await self._journal.task(id)
+        await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
+
+    async def run_all(self, ids: Sequence[str], actor: Actor) -> Applied:
+        """Start every pending task of several."""
+
+        def decide(task: Task, ahead: int) -> list[Event]:
+            events = tasks.run(task, at=self._journal.now())
+            self._refuse_run(self._journal.desktop(task.desktop_id), task.type, ahead=ahead)
+            return events
+
+        return await self._each(ids, decide, actor)
+
+    async def cancel_all(self, ids: Sequence[str], actor: Actor) -> Applied:
+        """Cancel every task of several that is not over."""
+        return await self._each(ids, lambda task, _: tasks.cancel(task, at=self._journal.now()), actor)
+
+    async def retry_failed(self, ids: Sequence[str], actor: Actor) -> Applied:
+        """A new pending task for every failed or cancelled one of several, in the same batch."""
+        made: list[str] = []
+
+        def decide(task: Task, ahead: int) -> list[Event]:
+            if task.status not in ("failed", "cancelled") or task.archived:
+                return []
+            made.append(self._journal.new_id("task", ahead))
+            return [
+                msgspec.structs.replace(event, batch_id=task.batch_id) if hasattr(event, "batch_id") else event
+                for event in tasks.retry(task, id=made[-1], at=self._journal.now(), actor=actor)
+            ]
+
+        return await self._each(ids, decide, actor)
+
+    async def _each(
+        self, ids: Sequence[str], decide: Callable[[Task, int], list[Event]], actor: Actor
+    ) -> Applied:
+        """Decide on several tasks, and append everything at once; a refusal skips its task only."""
+        for id in ids:
+            await self._journal.task(id)  # loaded now, so that all are decided between two awaits
+        events: list[Event] = []
+        applied: list[str] = []
+        skipped: list[dict[str, str]] = []
+        for id in ids:
+            task = self._journal.state.tasks[id]
+            try:
+                decided = decide(task, len(applied))
+            except Refused as refused:
+                skipped.append({"taskId": id, "code": refused.code})
+                continue
+            if decided:
+                applied.append(id)
+                events += decided
+            else:
+                skipped.append({"taskId": id, "code": "nothing_to_do"})
+        await self._journal.commit(events, actor)
+        return Applied(applied, skipped)
+
+    def _refuse_run(self, desktop: Desktop, type: str, *, ahead: int = 0) -> None:
+        """Refuse to run on a desktop that cannot take it."""
+        if desktop.removed_at:
+            raise Refused(DESKTOP_REMOVED, name=desktop.name)
+        if desktop.status != "running":
+            raise Refused(DESKTOP_NOT_RUNNING, name=desktop.name, status=desktop.status)
+        if type == "prompt" and desktop.agent is None:
+            raise Refused(AGENT_NOT_CONFIGURED, name=desktop.name)
+        if type == "prompt" and not desktop.agent_ready:
+            raise Refused(AGENT_NOT_READY, name=desktop.name)
+        waiting = ahead + sum(
+            task.desktop_id == desktop.id and task.phase == "queued" for task in self._journal.state.tasks.values()
+        )
+        if waiting >= limits.WAITING_TASKS_MAX:
+            raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting)
+
+    async def _change(
+        self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] = None
+    ) -> Task:
+        changed = task
+
+        def before_append() -> Statement | None:
+            nonlocal changed
+            changed = self._journal.state.tasks.get(task.id, task)
+            return remember(changed) if remember else None
+
+        await self._journal.commit(events, actor, before_append=before_append)
+        return changed
+
+    # What runs report.
+
+    async def enter_phase(self, id: str, phase: Phase, *, executed_at: Time | None = None) -> Task:
+        """A running task waits for something else now."""
+        task = await self._journal.task(id)
+        at = msgspec.UNSET if executed_at is None else executed_at
+        return await self._change(task, tasks.enter_phase(task, phase, executed_at=at), SYSTEM)
+
+    async def finish(self, id: str, end: RunEnd) -> Task:
+        """A run is over; all its output is durable already."""
+        task = await self._journal.task(id)
+        events = tasks.finish(
+            task,
+            end,
+            at=self._journal.now(),
+            approval_mode=self._journal.state.settings.task_approval_mode,
+            approval_id=self._journal.new_id("appr"),
+        )
+        return await self._change(task, events, SYSTEM)
+
+    async def note(self, task: Task, text: str) -> None:
+        """Something worth knowing about a task."""
+        await self._journal.commit([TaskNote(task_id=task.id, desktop_id=task.desktop_id, text=text)], SYSTEM)
+
+    async def record(self, task: Task, events: Sequence[Event], row: RunRow) -> int:
+        """Append output of a run. Raises LogUnavailable; then the bytes are still the caller's to keep."""
+        return await self._journal.log.append(
+            Batch(events=tuple(events), actor=SYSTEM, rows=(row,), run=task.id, desktop_id=task.desktop_id)
+        )

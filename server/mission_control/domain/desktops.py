@@ -1,0 +1,469 @@
+"""The life of a desktop: `pending → booting → running ⇄ stopped`, and `error` with a code while it cannot be used.
+
+pending: no host key is confirmed yet. booting: it is being connected. running: it takes tasks. stopped: a person took
+it out of service. An unreachable desktop stays running with `link: reconnecting` for a while, and is then `error`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from . import limits
+from .entities import Agent, AgentKind, AgentVia, Auth, AuthKind, Desktop, HostKey, LinkState, OutpostFacts, Ssh, Task
+from .errors import (
+    DESKTOP_HAS_RUNNING_TASKS,
+    DESKTOP_REMOVED,
+    SECRET_NEEDED,
+    FieldError,
+    Refused,
+    invalid,
+    invalid_fields,
+)
+from .events import (
+    DesktopAgentReady,
+    DesktopCreated,
+    DesktopError,
+    DesktopLink,
+    DesktopRemoved,
+    DesktopStarted,
+    DesktopStopped,
+    DesktopUpdated,
+    Event,
+)
+from .tasks import labels_problem
+from .values import Error, Time, Value
+
+
+class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
+    """How to sign in; secrets are write-only."""
+
+
+class KeyAuth(NewAuth, tag="key", kw_only=True):
+    """A private key in OpenSSH or PEM form."""
+
+    private_key: str
+    passphrase: str | None = None
+
+
+class PasswordAuth(NewAuth, tag="password", kw_only=True):
+    """A password of the account."""
+
+    password: str
+
+
+class AgentAuth(NewAuth, tag="agent", kw_only=True):
+    """The SSH agent of the account that the server runs as."""
+
+
+class ConfigAuth(NewAuth, tag="config", kw_only=True):
+    """What `~/.ssh/config` of the account that the server runs as says for this host alias."""
+
+
+AnyAuth = KeyAuth | PasswordAuth | AgentAuth | ConfigAuth
+
+
+class NewSsh(Value, forbid_unknown_fields=True, kw_only=True):
+    """Where a desktop is."""
+
+    host: str
+    port: int = 22
+    username: str | None = None
+    host_key_fingerprint: str | None = None
+    auth: AnyAuth
+
+
+class NewAgent(Value, forbid_unknown_fields=True, kw_only=True):
+    """The chat endpoint of its agent."""
+
+    kind: AgentKind
+    url: str
+    token: str | None = None
+    model: str | None = None
+    via: AgentVia = "direct"
+
+
+class NewDesktop(Value, forbid_unknown_fields=True, kw_only=True):
+    """What a person or a script gives to add a desktop."""
+
+    name: str
+    ssh: NewSsh
+    agent: NewAgent | None = None
+    labels: tuple[str, ...] = ()
+    max_concurrent_tasks: int = limits.CONCURRENT_TASKS_DEFAULT
+
+
+class SshEdit(Value, forbid_unknown_fields=True, kw_only=True):
+    """Changes of the address or sign-in; absent fields stay."""
+
+    host: str | UnsetType = UNSET
+    port: int | UnsetType = UNSET
+    username: str | None | UnsetType = UNSET
+    host_key_fingerprint: str | UnsetType = UNSET
+    auth: AnyAuth | UnsetType = UNSET
+
+
+class DesktopEdit(Value, forbid_unknown_fields=True, kw_only=True):
+    """What may be changed; absent fields stay."""
+
+    name: str | UnsetType = UNSET
+    ssh: SshEdit | UnsetType = UNSET
+    agent: NewAgent | None | UnsetType = UNSET
+    labels: tuple[str, ...] | UnsetType = UNSET
+    max_concurrent_tasks: int | UnsetType = UNSET
+
+
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+
+def problems_of(new: NewDesktop) -> list[FieldError]:
+    """What is wrong with a new desktop, one entry a field; empty when nothing is."""
+    errors: list[FieldError] = []
+
+    def check(pointer: str, wrong: str | None) -> None:
+        if wrong:
+            errors.append(FieldError(pointer, wrong))
+
+    check("/name", _name_problem(new.name))
+    check("/ssh/host", _word_problem(new.ssh.host, "host"))
+    if new.ssh.username is not None:
+        check("/ssh/username", _word_problem(new.ssh.username, "username"))
+    if not 1 <= new.ssh.port <= 65535:
+        check("/ssh/port", "is not between 1 and 65535")
+    fingerprint = new.ssh.host_key_fingerprint
+    if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
+        check("/ssh/hostKeyFingerprint", "is not of the form SHA256:… that ssh-keygen -l prints")
+    check("/labels", labels_problem(new.labels))
+    if not 1 <= new.max_concurrent_tasks <= limits.CONCURRENT_TASKS_MAX:
+        check("/maxConcurrentTasks", f"is not between 1 and {limits.CONCURRENT_TASKS_MAX}")
+    if new.agent:
+        check("/agent/url", _url_problem(new.agent.url))
+    return errors
+
+
+def _name_problem(name: str) -> str | None:
+    if not name.strip() or len(name) > limits.NAME_CHARACTERS_MAX or not name.isprintable():
+        return f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters"
+    return None
+
+
+def _word_problem(word: str, what: str) -> str | None:
+    """A host or user name reaches SSH as data; what could be read as an option or holds control characters is refused."""
+    if not word or len(word) > 255 or word.startswith("-") or not word.isprintable() or any(c.isspace() for c in word):
+        return f"is not a {what}"
+    return None
+
+
+def _url_problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port_known = parts.port is None or 0 < parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_known:
+        return "is not an http or https URL, for example http://127.0.0.1:18789/v1"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "carries a user, a query or a fragment; give the plain base address and the token apart"
+    return None
+
+
+def base_url(url: str) -> str:
+    """The base address as in OPENAI_BASE_URL; a bare host gets `/v1`."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/") or "/v1"
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def create(new: NewDesktop, *, id: str, at: Time, offered: Sequence[HostKey], error: Error | None = None) -> list[Event]:
+    """A new desktop: booting when the given fingerprint is one that the host offers, else pending.
+
+    Raises Refused when a fingerprint is given that the host does not offer.
+    """
+    confirmed = None
+    if new.ssh.host_key_fingerprint and offered:
+        confirmed = _offered_key(offered, new.ssh.host_key_fingerprint)
+    ssh = Ssh(
+        host=new.ssh.host,
+        port=new.ssh.port,
+        username=new.ssh.username,
+        auth=Auth(kind=_kind_of(new.ssh.auth)),
+        host_key_fingerprint=new.ssh.host_key_fingerprint,
+        host_key=confirmed.public_key if confirmed else None,
+        offered_fingerprints=tuple(key.fingerprint for key in offered),
+        offered_host_keys=tuple(offered),
+    )
+    return [
+        DesktopCreated(
+            desktop_id=id,
+            name=new.name,
+            status="booting" if new.ssh.host_key_fingerprint else "pending",
+            created_at=at,
+            ssh=ssh,
+            agent=_agent_of(new.agent),
+            labels=new.labels,
+            max_concurrent_tasks=new.max_concurrent_tasks,
+            error=error,
+        )
+    ]
+
+
+def _offered_key(offered: Sequence[HostKey], fingerprint: str) -> HostKey:
+    for key in offered:
+        if key.fingerprint == fingerprint:
+            return key
+    shown = ", ".join(key.fingerprint for key in offered) or "none yet"
+    raise invalid("/ssh/hostKeyFingerprint", f"is not one that the host offers ({shown})")
+
+
+def _kind_of(auth: AnyAuth) -> AuthKind:
+    match auth:
+        case KeyAuth():
+            return "key"
+        case PasswordAuth():
+            return "password"
+        case AgentAuth():
+            return "agent"
+        case ConfigAuth():
+            return "config"
+
+
+def _agent_of(new: NewAgent | None) -> Agent | None:
+    if new is None:
+        return None
+    return Agent(kind=new.kind, url=base_url(new.url), model=new.model, via=new.via, has_token=bool(new.token))
+
+
+def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
+    """Change a desktop; nothing when nothing differs. A new address or sign-in connects it anew.
+
+    A changed address needs its secret again, and so does a changed agent URL: a stored secret is never sent elsewhere.
+    """
+    _refuse_removed(desktop)
+    old, ssh, boots = desktop.ssh, desktop.ssh, False
+    if changes.ssh is not UNSET:
+        given = {name: value for name in ("host", "port", "username") if (value := getattr(changes.ssh, name)) is not UNSET}
+        ssh = msgspec.structs.replace(ssh, **given)
+        if changes.ssh.auth is not UNSET:
+            ssh = msgspec.structs.replace(ssh, auth=Auth(kind=_kind_of(changes.ssh.auth)))
+            boots = True
+        moved = (ssh.host, ssh.port) != (old.host, old.port)
+        if moved and old.auth.kind in ("key", "password") and changes.ssh.auth is UNSET:
+            raise Refused(SECRET_NEEDED, errors=(FieldError("/ssh/auth", "is needed"),), what="SSH address")
+        if moved:
+            ssh = msgspec.structs.replace(
+                ssh, host_key_fingerprint=None, host_key=None, offered_fingerprints=(), offered_host_keys=()
+            )
+        if changes.ssh.host_key_fingerprint is not UNSET:
+            ssh = pin(ssh, changes.ssh.host_key_fingerprint)
+        boots = boots or ssh != old
+    agent = desktop.agent
+    if changes.agent is not UNSET:
+        agent = _agent_of(changes.agent)
+        same = agent is not None and desktop.agent is not None and agent.url == desktop.agent.url
+        if changes.agent is not None and agent and desktop.agent and desktop.agent.has_token and not agent.has_token:
+            if not same:
+                raise Refused(SECRET_NEEDED, errors=(FieldError("/agent/token", "is needed"),), what="agent URL")
+            agent = msgspec.structs.replace(agent, has_token=True)
+    name = desktop.name if changes.name is UNSET else changes.name
+    labels = desktop.labels if changes.labels is UNSET else changes.labels
+    most = desktop.max_concurrent_tasks if changes.max_concurrent_tasks is UNSET else changes.max_concurrent_tasks
+    _check_edit(name, ssh, agent, labels, most)
+    status = desktop.status
+    if boots and status != "stopped":
+        status = "booting" if ssh.host_key_fingerprint else "pending"
+    if (name, ssh, agent, labels, most) == (desktop.name, old, desktop.agent, desktop.labels, desktop.max_concurrent_tasks):
+        if not boots:
+            return []
+    return [
+        DesktopUpdated(
+            desktop_id=desktop.id,
+            name=name,
+            status=status,
+            version=desktop.version + 1,
+            ssh=ssh,
+            agent=agent,
+            agent_ready=desktop.agent_ready if agent == desktop.agent else False,
+            labels=labels,
+            max_concurrent_tasks=most,
+            error=None if boots else desktop.error,
+        )
+    ]
+
+
+def _check_edit(name: str, ssh: Ssh, agent: Agent | None, labels: tuple[str, ...], most: int) -> None:
+    as_new = NewDesktop(
+        name=name,
+        ssh=NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, auth=AgentAuth()),
+        agent=NewAgent(kind=agent.kind, url=agent.url) if agent else None,
+        labels=labels,
+        max_concurrent_tasks=most,
+    )
+    if wrong := problems_of(as_new):
+        raise invalid_fields(wrong)
+
+
+def pin(ssh: Ssh, fingerprint: str) -> Ssh:
+    """The address with one of the offered host keys confirmed.
+
+    Raises Refused when the host did not offer it.
+    """
+    key = _offered_key(ssh.offered_host_keys, fingerprint)
+    return msgspec.structs.replace(ssh, host_key_fingerprint=fingerprint, host_key=key.public_key)
+
+
+def offer(desktop: Desktop, offered: Sequence[HostKey]) -> list[Event]:
+    """Take down which host keys the host shows; a fingerprint that was given before is pinned if it is among them."""
+    ssh = msgspec.structs.replace(
+        desktop.ssh,
+        offered_fingerprints=tuple(key.fingerprint for key in offered),
+        offered_host_keys=tuple(offered),
+    )
+    if ssh.host_key_fingerprint and ssh.host_key is None:
+        ssh = pin(ssh, ssh.host_key_fingerprint)
+    if ssh == desktop.ssh and desktop.error is None:
+        return []
+    return [_updated(desktop, ssh=ssh, error=None)]
+
+
+def _updated(desktop: Desktop, **changes: object) -> DesktopUpdated:
+    facts: dict[str, object] = {"name": desktop.name, "status": desktop.status} | changes
+    return DesktopUpdated(desktop_id=desktop.id, version=desktop.version + 1, **facts)  # type: ignore[arg-type]
+
+
+def started(
+    desktop: Desktop, *, at: Time, ip_address: str | None, os: str | None, durable: bool, outpost: OutpostFacts | None
+) -> list[Event]:
+    """It is connected and its shell answers. Nothing for one that is out of service or already known to be up."""
+    if desktop.status in ("stopped", "pending") or desktop.removed_at:
+        return []
+    if desktop.status == "running" and desktop.link == "up":
+        return []
+    return [
+        DesktopStarted(
+            desktop_id=desktop.id,
+            name=desktop.name,
+            status="running",
+            version=desktop.version + 1,
+            error=None,
+            link="up",
+            next_try_at=None,
+            last_seen_at=at,
+            ip_address=ip_address,
+            os=os,
+            durable=durable,
+            outpost=outpost,
+        )
+    ]
+
+
+def failed(desktop: Desktop, error: Error, *, next_try_at: Time | None) -> list[Event]:
+    """It cannot be used. A desktop that is out of service or not confirmed keeps its status and only shows why."""
+    if desktop.removed_at or (desktop.error == error and desktop.link == "down"):
+        return []
+    status = desktop.status if desktop.status in ("stopped", "pending") else "error"
+    return [
+        DesktopError(
+            desktop_id=desktop.id,
+            name=desktop.name,
+            status=status,
+            version=desktop.version + 1,
+            error=error,
+            link="down",
+            next_try_at=next_try_at,
+            agent_ready=False,
+        )
+    ]
+
+
+def link_changed(
+    desktop: Desktop, link: LinkState, *, at: Time, error: Error | None = None, next_try_at: Time | None = None
+) -> list[Event]:
+    """The connection came or went; the status stays until it has been away for long."""
+    if desktop.removed_at or (desktop.link == link and desktop.error == error):
+        return []
+    return [
+        DesktopLink(
+            desktop_id=desktop.id,
+            name=desktop.name,
+            status=desktop.status,
+            version=desktop.version + 1,
+            link=link,
+            error=error,
+            next_try_at=next_try_at,
+            last_seen_at=at if link == "up" or desktop.link == "up" else desktop.last_seen_at,
+        )
+    ]
+
+
+def agent_ready(desktop: Desktop, ready: bool) -> list[Event]:
+    """Its agent answers, or does not any more."""
+    if desktop.agent_ready == ready or desktop.removed_at:
+        return []
+    return [
+        DesktopAgentReady(
+            desktop_id=desktop.id,
+            name=desktop.name,
+            status=desktop.status,
+            version=desktop.version + 1,
+            agent_ready=ready,
+        )
+    ]
+
+
+def stop(desktop: Desktop) -> list[Event]:
+    """Take it out of service: no new runs. Stopping twice changes nothing."""
+    _refuse_removed(desktop)
+    if desktop.status == "stopped":
+        return []
+    return [
+        DesktopStopped(
+            desktop_id=desktop.id, name=desktop.name, status="stopped", version=desktop.version + 1, error=None
+        )
+    ]
+
+
+def start(desktop: Desktop) -> list[Event]:
+    """Bring it back into service; it is connected first."""
+    _refuse_removed(desktop)
+    if desktop.status == "running":
+        return []
+    return [_updated(desktop, status="booting" if desktop.ssh.host_key_fingerprint else "pending", error=None)]
+
+
+def restart(desktop: Desktop) -> list[Event]:
+    """Connect it anew."""
+    _refuse_removed(desktop)
+    status = "booting" if desktop.ssh.host_key_fingerprint else "pending"
+    return [_updated(desktop, status=status, error=None, link="down")]
+
+
+def remove(desktop: Desktop, tasks: Sequence[Task], *, at: Time) -> list[Event]:
+    """Take it out of the fleet for good; its pending tasks are cancelled. Not while something runs on it."""
+    from .tasks import cancel
+
+    _refuse_removed(desktop)
+    mine = [task for task in tasks if task.desktop_id == desktop.id]
+    running = [task for task in mine if task.status == "running"]
+    if running:
+        raise Refused(DESKTOP_HAS_RUNNING_TASKS, name=desktop.name, count=len(running))
+    cancelled = [event for task in mine if task.status == "pending" for event in cancel(task, at=at)]
+    removed = DesktopRemoved(
+        desktop_id=desktop.id,
+        name=desktop.name,
+        status="stopped",
+        version=desktop.version + 1,
+        link="down",
+        agent_ready=False,
+        error=None,
+        removed_at=at,
+    )
+    return [*cancelled, removed]
+
+
+def _refuse_removed(desktop: Desktop) -> None:
+    if desktop.removed_at:
+        raise Refused(DESKTOP_REMOVED, name=desktop.name)

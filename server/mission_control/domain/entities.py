@@ -1,0 +1,182 @@
+"""What exists: tasks, approvals, desktops, settings and keys, as they stand now.
+
+Each is an immutable value. `…Facts` is an object without its id: what its created-event carries beside the id.
+Decisions about them stand in the module of each concept; `fold.py` applies events to them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .values import Actor, Error, Role, Time, Usage, Value
+
+TaskType = Literal["prompt", "command"]
+TaskStatus = Literal["pending", "running", "review", "done", "failed", "cancelled"]
+STATUSES: tuple[TaskStatus, ...] = ("pending", "running", "review", "done", "failed", "cancelled")
+OPEN: frozenset[TaskStatus] = frozenset(("pending", "running", "review"))
+Phase = Literal["queued", "starting", "streaming", "draining"]
+Decision = Literal["approve", "reject"]
+
+
+class TaskFacts(Value, kw_only=True):
+    """What is known about a task."""
+
+    type: TaskType
+    content: str
+    status: TaskStatus
+    desktop_id: str
+    requires_approval: bool
+    created_at: Time
+    started_at: Time | None = None  # somebody ran it
+    completed_at: Time | None = None
+    phase: Phase | None = None
+    executed_at: Time | None = None  # the desktop began; timeout and duration count from here
+    cancel_requested_at: Time | None = None
+    duration_ms: int | None = None
+    title: str | None = None
+    labels: tuple[str, ...] = ()
+    batch_id: str | None = None
+    retry_of: str | None = None
+    session_id: str | None = None  # prompts that share it continue one conversation with the agent
+    exit_code: int | None = None
+    signal: str | None = None
+    left_running: tuple[str, ...] | None = None
+    error: Error | None = None
+    result: str | None = None
+    feedback: str | None = None
+    timeout_seconds: int | None = None
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    tty: bool = False
+    usage: Usage | None = None
+    created_by: Actor
+    archived: bool = False
+    version: int = 1
+
+
+class Task(TaskFacts, kw_only=True):
+    """A task as it is now."""
+
+    id: str
+
+
+ApprovalStatus = Literal["pending", "approved", "rejected"]
+
+
+class ApprovalFacts(Value, kw_only=True):
+    """That a finished task waits for a decision, and the decision."""
+
+    task_id: str
+    desktop_id: str
+    status: ApprovalStatus
+    created_at: Time
+    resolved_at: Time | None = None
+    resolved_by: Actor | None = None
+    feedback: str | None = None
+
+
+class Approval(ApprovalFacts, kw_only=True):
+    """An approval as it is now."""
+
+    id: str
+
+
+DesktopStatus = Literal["pending", "booting", "running", "stopped", "error"]
+LinkState = Literal["up", "reconnecting", "down"]
+AuthKind = Literal["key", "password", "agent", "config"]
+AgentKind = Literal["openai", "openclaw"]
+AgentVia = Literal["ssh", "direct"]
+
+
+class HostKey(Value, kw_only=True):
+    """A host key as the host offers it; `public_key` is its line as in known_hosts, without the host."""
+
+    type: str
+    fingerprint: str
+    public_key: str
+
+
+class Auth(Value, kw_only=True):
+    """How the server signs in; the secret itself is sealed elsewhere."""
+
+    kind: AuthKind
+
+
+class Ssh(Value, kw_only=True):
+    """Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first."""
+
+    host: str
+    port: int
+    username: str | None
+    auth: Auth
+    host_key_fingerprint: str | None = None
+    host_key: str | None = None
+    offered_fingerprints: tuple[str, ...] = ()
+    offered_host_keys: tuple[HostKey, ...] = ()
+
+
+class Agent(Value, kw_only=True):
+    """The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL."""
+
+    kind: AgentKind
+    url: str
+    model: str | None = None
+    via: AgentVia = "direct"
+    has_token: bool = False
+
+
+class OutpostFacts(Value, kw_only=True):
+    """What keeps runs alive on the desktop."""
+
+    version: str
+    python: str
+    directory: str
+
+
+class DesktopFacts(Value, kw_only=True):
+    """What is known about a desktop. `durable` tells whether its runs survive a lost connection."""
+
+    name: str
+    status: DesktopStatus
+    created_at: Time
+    ssh: Ssh
+    agent: Agent | None = None
+    agent_ready: bool = False
+    labels: tuple[str, ...] = ()
+    max_concurrent_tasks: int
+    ip_address: str | None = None
+    tier: None = None
+    keep_alive: bool = False
+    link: LinkState = "down"
+    next_try_at: Time | None = None
+    durable: bool = False
+    outpost: OutpostFacts | None = None
+    os: str | None = None
+    last_seen_at: Time | None = None
+    error: Error | None = None
+    removed_at: Time | None = None
+    version: int = 1
+
+
+class Desktop(DesktopFacts, kw_only=True):
+    """A desktop as it is now."""
+
+    id: str
+
+
+class Settings(Value, kw_only=True):
+    """What people change at run time."""
+
+    task_approval_mode: bool = False
+
+
+class Key(Value, kw_only=True):
+    """An API key: never the key itself, only its last 4 characters."""
+
+    id: str
+    name: str
+    role: Role
+    last4: str
+    created_at: Time
+    expires_at: Time | None = None
+    revoked_at: Time | None = None

@@ -1,0 +1,373 @@
+"""Every event, as it stands in the log and on the wire: one frozen struct each, named by its `TYPE`.
+
+The payload of a state event repeats what changed under the names that the object itself has, with the object's new
+`version`. So one rule folds every event, here and in the browser: created → the object; later → overwrite its fields.
+A field that did not change is absent (`UNSET`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeVar, Union, get_args
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .entities import (
+    Agent,
+    ApprovalFacts,
+    DesktopFacts,
+    DesktopStatus,
+    LinkState,
+    OutpostFacts,
+    Phase,
+    Settings,
+    Ssh,
+    TaskFacts,
+    TaskStatus,
+)
+from .progress import Progress
+from .values import Error, Role, Time, Usage, Value
+
+T = TypeVar("T")
+Maybe = Union[T, UnsetType]  # noqa: UP007 - a union that takes a parameter
+
+Stream = Literal["stdout", "stderr", "response"]
+
+
+class TaskCreated(TaskFacts, kw_only=True):
+    """A task exists, in pending. The payload is the whole task."""
+
+    TYPE: ClassVar[str] = "task.created"
+    task_id: str
+
+
+class TaskUpdated(Value, kw_only=True):
+    """A pending task was edited."""
+
+    TYPE: ClassVar[str] = "task.updated"
+    task_id: str
+    desktop_id: str
+    status: TaskStatus
+    version: int
+    content: Maybe[str] = UNSET
+    title: Maybe[str | None] = UNSET
+    labels: Maybe[tuple[str, ...]] = UNSET
+    requires_approval: Maybe[bool] = UNSET
+    timeout_seconds: Maybe[int | None] = UNSET
+    env: Maybe[dict[str, str]] = UNSET
+    cwd: Maybe[str | None] = UNSET
+    tty: Maybe[bool] = UNSET
+
+
+class TaskStarted(Value, kw_only=True):
+    """Somebody ran it; it waits for a place on its desktop."""
+
+    TYPE: ClassVar[str] = "task.started"
+    task_id: str
+    desktop_id: str
+    status: TaskStatus
+    version: int
+    phase: Phase
+    started_at: Time
+
+
+class TaskPhase(Value, kw_only=True):
+    """What people wait for while it runs. `starting` is in the log before anything is sent to the desktop."""
+
+    TYPE: ClassVar[str] = "task.phase"
+    task_id: str
+    desktop_id: str
+    status: TaskStatus
+    version: int
+    phase: Phase
+    executed_at: Maybe[Time] = UNSET
+
+
+class TaskCancelRequested(Value, kw_only=True):
+    """Somebody wants a running task to end; it ends as cancelled when the desktop says so."""
+
+    TYPE: ClassVar[str] = "task.cancelRequested"
+    task_id: str
+    desktop_id: str
+    status: TaskStatus
+    version: int
+    cancel_requested_at: Time
+
+
+class _TaskEnd(Value, kw_only=True):
+    """What is known when a run is over. Durations are milliseconds from `executedAt`."""
+
+    task_id: str
+    desktop_id: str
+    status: TaskStatus
+    version: int
+    completed_at: Time | None
+    phase: None = None
+    exit_code: Maybe[int | None] = UNSET
+    signal: Maybe[str | None] = UNSET
+    duration_ms: Maybe[int | None] = UNSET
+    error: Maybe[Error | None] = UNSET
+    result: Maybe[str | None] = UNSET
+    usage: Maybe[Usage | None] = UNSET
+    left_running: Maybe[tuple[str, ...] | None] = UNSET
+    feedback: Maybe[str | None] = UNSET
+
+
+class TaskReview(_TaskEnd, kw_only=True):
+    """The run succeeded and waits for a person's decision."""
+
+    TYPE: ClassVar[str] = "task.review"
+
+
+class TaskCompleted(_TaskEnd, kw_only=True):
+    """Done: it ran successfully, or a person approved it."""
+
+    TYPE: ClassVar[str] = "task.completed"
+
+
+class TaskFailed(_TaskEnd, kw_only=True):
+    """Failed: it errored during execution, or a person rejected it."""
+
+    TYPE: ClassVar[str] = "task.failed"
+
+
+class TaskCancelled(_TaskEnd, kw_only=True):
+    """Cancelled by hand before completion."""
+
+    TYPE: ClassVar[str] = "task.cancelled"
+
+
+class TaskArchived(Value, kw_only=True):
+    """Hidden from lists; the log keeps it."""
+
+    TYPE: ClassVar[str] = "task.archived"
+    task_id: str
+    desktop_id: str
+    version: int
+    archived: bool = True
+
+
+class TaskNote(Value, kw_only=True):
+    """Something worth knowing about a task that does not change its state."""
+
+    TYPE: ClassVar[str] = "task.note"
+    task_id: str
+    desktop_id: str
+    text: str
+
+
+class TaskOutput(Value, kw_only=True):
+    """A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
+
+    `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
+    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8.
+    """
+
+    TYPE: ClassVar[str] = "task.output"
+    task_id: str
+    stream: Stream
+    position: int
+    offset: int
+    length: int
+    line: int
+    ms: int
+    crc: int
+    text: Maybe[str] = UNSET
+    base64: Maybe[str] = UNSET
+
+
+class TaskOutputGap(Value, kw_only=True):
+    """Bytes of the run that are known to be lost, as positions of the run."""
+
+    TYPE: ClassVar[str] = "task.outputGap"
+    task_id: str
+    start: int = msgspec.field(name="from")
+    to: int
+    reason: str
+
+
+class TaskResponse(Value, kw_only=True):
+    """The head of an agent endpoint's answer, ahead of its body."""
+
+    TYPE: ClassVar[str] = "task.response"
+    task_id: str
+    status: int
+    content_type: str | None
+    retry_after: str | None
+
+
+class TaskProgress(Progress, kw_only=True):
+    """What the agent does, derived from its answer."""
+
+    TYPE: ClassVar[str] = "task.progress"
+    task_id: str
+
+
+class ApprovalCreated(ApprovalFacts, kw_only=True):
+    """A finished task waits for a decision. The payload is the whole approval."""
+
+    TYPE: ClassVar[str] = "approval.created"
+    approval_id: str
+
+
+class ApprovalResolved(ApprovalFacts, kw_only=True):
+    """A person decided. The payload is the whole approval."""
+
+    TYPE: ClassVar[str] = "approval.resolved"
+    approval_id: str
+
+
+class DesktopCreated(DesktopFacts, kw_only=True):
+    """A desktop was added. The payload is the whole desktop."""
+
+    TYPE: ClassVar[str] = "desktop.created"
+    desktop_id: str
+
+
+class _DesktopChange(Value, kw_only=True):
+    desktop_id: str
+    name: str
+    status: DesktopStatus
+    version: int
+    error: Maybe[Error | None] = UNSET
+    link: Maybe[LinkState] = UNSET
+    next_try_at: Maybe[Time | None] = UNSET
+    last_seen_at: Maybe[Time | None] = UNSET
+    ip_address: Maybe[str | None] = UNSET
+    agent_ready: Maybe[bool] = UNSET
+
+
+class DesktopUpdated(_DesktopChange, kw_only=True):
+    """Its description changed."""
+
+    TYPE: ClassVar[str] = "desktop.updated"
+    ssh: Maybe[Ssh] = UNSET
+    agent: Maybe[Agent | None] = UNSET
+    labels: Maybe[tuple[str, ...]] = UNSET
+    max_concurrent_tasks: Maybe[int] = UNSET
+
+
+class DesktopStarted(_DesktopChange, kw_only=True):
+    """It can be used: connected, authenticated, and its shell answers."""
+
+    TYPE: ClassVar[str] = "desktop.started"
+    durable: Maybe[bool] = UNSET
+    os: Maybe[str | None] = UNSET
+    outpost: Maybe[OutpostFacts | None] = UNSET
+
+
+class DesktopStopped(_DesktopChange, kw_only=True):
+    """A person took it out of service."""
+
+    TYPE: ClassVar[str] = "desktop.stopped"
+
+
+class DesktopError(_DesktopChange, kw_only=True):
+    """It cannot be used, and `error` says why and what to do."""
+
+    TYPE: ClassVar[str] = "desktop.error"
+
+
+class DesktopLink(_DesktopChange, kw_only=True):
+    """The connection to it came, went, or is being tried again."""
+
+    TYPE: ClassVar[str] = "desktop.link"
+
+
+class DesktopAgentReady(_DesktopChange, kw_only=True):
+    """Its agent became ready, or stopped being so."""
+
+    TYPE: ClassVar[str] = "desktop.agentReady"
+
+
+class DesktopRemoved(_DesktopChange, kw_only=True):
+    """It is gone from the fleet; its history stays readable."""
+
+    TYPE: ClassVar[str] = "desktop.removed"
+    removed_at: Time
+
+
+class SettingsUpdated(Settings, kw_only=True):
+    """The payload is all settings as they now are."""
+
+    TYPE: ClassVar[str] = "settings.updated"
+
+
+class KeyCreated(Value, kw_only=True):
+    """A key was made; neither the key nor its digest is in the log."""
+
+    TYPE: ClassVar[str] = "key.created"
+    key_id: str
+    name: str
+    role: Role
+    last4: str
+    created_at: Time
+    expires_at: Time | None
+
+
+class KeyRevoked(Value, kw_only=True):
+    """A key no longer opens anything."""
+
+    TYPE: ClassVar[str] = "key.revoked"
+    key_id: str
+    revoked_at: Time
+
+
+Event = (
+    TaskCreated
+    | TaskUpdated
+    | TaskStarted
+    | TaskPhase
+    | TaskCancelRequested
+    | TaskReview
+    | TaskCompleted
+    | TaskFailed
+    | TaskCancelled
+    | TaskArchived
+    | TaskNote
+    | TaskOutput
+    | TaskOutputGap
+    | TaskResponse
+    | TaskProgress
+    | ApprovalCreated
+    | ApprovalResolved
+    | DesktopCreated
+    | DesktopUpdated
+    | DesktopStarted
+    | DesktopStopped
+    | DesktopError
+    | DesktopLink
+    | DesktopAgentReady
+    | DesktopRemoved
+    | SettingsUpdated
+    | KeyCreated
+    | KeyRevoked
+)
+
+EVENTS: dict[str, type[Event]] = {kind.TYPE: kind for kind in get_args(Event)}
+"""Every event by its wire name."""
+
+_DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in EVENTS.items()}
+
+
+def decode_event(type: str, body: bytes) -> Event:
+    """The event of a stored or received payload; unknown fields are ignored.
+
+    Raises KeyError for a type that this version does not know, msgspec.ValidationError for a foreign payload.
+    """
+    return _DECODERS[type].decode(body)
+
+
+def subject_of(event: Event) -> tuple[str | None, str | None, str]:
+    """The task, the desktop and the entity (what it is about) of an event, as the log indexes them."""
+    task_id: str | None = getattr(event, "task_id", None)
+    desktop_id: str | None = getattr(event, "desktop_id", None)
+    match event:
+        case ApprovalCreated() | ApprovalResolved():
+            return task_id, desktop_id, event.approval_id
+        case KeyCreated() | KeyRevoked():
+            return None, None, event.key_id
+        case SettingsUpdated():
+            return None, None, "settings"
+        case _:
+            return task_id, desktop_id, task_id or desktop_id or ""

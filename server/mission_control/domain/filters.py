@@ -1,0 +1,49 @@
+"""Which events a reader wants. Pure: matching decides the same for history and for live events."""
+
+from __future__ import annotations
+
+from .events import EVENTS
+from .values import Value
+
+BULK_TYPES = frozenset(("task.output", "task.progress", "task.response"))
+"""What runs produce in bulk; readers that do not want it are served by an index that leaves it out."""
+
+
+class Filter(Value, kw_only=True):
+    """Types (None = all), and optionally one task or one desktop."""
+
+    types: frozenset[str] | None = None
+    task_id: str | None = None
+    desktop_id: str | None = None
+
+    def matches(self, type: str, task_id: str | None, desktop_id: str | None) -> bool:
+        return (
+            (self.types is None or type in self.types)
+            and (self.task_id is None or self.task_id == task_id)
+            and (self.desktop_id is None or self.desktop_id == desktop_id)
+        )
+
+    @property
+    def wants_bulk(self) -> bool:
+        return self.types is None or not self.types.isdisjoint(BULK_TYPES)
+
+
+def types_of(patterns: list[str], *, bulk: bool = True) -> frozenset[str]:
+    """The event types that exact names and `prefix.*` patterns mean; without `bulk`, patterns leave bulk types out.
+
+    Raises ValueError, with a sentence, for a pattern that matches no event type.
+    """
+    types: set[str] = set()
+    for pattern in patterns:
+        if pattern in EVENTS:
+            types.add(pattern)
+            continue
+        found = {
+            name
+            for name in EVENTS
+            if (pattern == "*" or (pattern.endswith(".*") and name.startswith(pattern[:-1])))
+        }
+        if not found:
+            raise ValueError(f"{pattern!r} names no event type; examples are task.completed, task.*, desktop.*")
+        types |= found if bulk else found - BULK_TYPES
+    return frozenset(types)

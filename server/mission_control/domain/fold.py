@@ -1,0 +1,96 @@
+"""The one rule that applies events to what exists: created → the object; later → overwrite what the event repeats.
+
+The browser folds by the same rule. `State` is everything that exists; the server keeps the part that decisions need in
+one, a check of the log rebuilds a whole one from the first event on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from .entities import OPEN, Approval, Desktop, Key, Settings, Task
+from .events import (
+    ApprovalCreated,
+    ApprovalResolved,
+    DesktopCreated,
+    Event,
+    KeyCreated,
+    KeyRevoked,
+    SettingsUpdated,
+    TaskCreated,
+)
+
+E = TypeVar("E", Task, Approval, Desktop, Key)
+
+Entity = Task | Approval | Desktop | Settings | Key
+
+
+@cache
+def _shared(event: type[Event], entity: type[Entity]) -> tuple[str, ...]:
+    """The fields that an event repeats under the names that the object has."""
+    return tuple(name for name in event.__struct_fields__ if name in entity.__struct_fields__)
+
+
+def evolve(entity: E, event: Event) -> E:
+    """The object after the event."""
+    changes = {name: value for name in _shared(type(event), type(entity)) if (value := getattr(event, name)) is not UNSET}
+    return msgspec.structs.replace(entity, **changes)
+
+
+def _created(kind: type[E], event: Event, id: str) -> E:
+    return kind(id=id, **{name: getattr(event, name) for name in _shared(type(event), kind)})
+
+
+@dataclass
+class State:
+    """What exists, by id. An event about a task that is not held here is passed over."""
+
+    tasks: dict[str, Task] = field(default_factory=dict[str, Task])
+    approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
+    desktops: dict[str, Desktop] = field(default_factory=dict[str, Desktop])
+    keys: dict[str, Key] = field(default_factory=dict[str, Key])
+    settings: Settings = Settings()
+
+    def apply(self, event: Event) -> Entity | None:
+        """Take in one event; the object that it made or changed, or None when it changed none."""
+        match event:
+            case TaskCreated(task_id=id):
+                self.tasks[id] = entity = _created(Task, event, id)
+            case ApprovalCreated(approval_id=id) | ApprovalResolved(approval_id=id):
+                self.approvals[id] = entity = _created(Approval, event, id)
+            case DesktopCreated(desktop_id=id):
+                self.desktops[id] = entity = _created(Desktop, event, id)
+            case KeyCreated(key_id=id):
+                self.keys[id] = entity = _created(Key, event, id)
+            case KeyRevoked(key_id=id):
+                self.keys[id] = entity = evolve(self.keys[id], event)
+            case SettingsUpdated():
+                self.settings = entity = _settings(event)
+            case _:
+                return self._evolve(event)
+        return entity
+
+    def _evolve(self, event: Event) -> Entity | None:
+        if not hasattr(event, "version"):
+            return None
+        task_id: str | None = getattr(event, "task_id", None)
+        if task_id is not None:
+            if task := self.tasks.get(task_id):
+                self.tasks[task_id] = task = evolve(task, event)
+            return task
+        desktop_id: str = event.desktop_id  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        self.desktops[desktop_id] = desktop = evolve(self.desktops[desktop_id], event)
+        return desktop
+
+    def open_tasks(self) -> list[Task]:
+        """The tasks that are not over, oldest first."""
+        return [task for _, task in sorted(self.tasks.items()) if task.status in OPEN]
+
+
+def _settings(event: SettingsUpdated) -> Settings:
+    return Settings(**{name: getattr(event, name) for name in Settings.__struct_fields__})

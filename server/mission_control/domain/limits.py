@@ -1,0 +1,37 @@
+"""Every limit of the domain and the log, with its unit and its reason. Relations are asserted below."""
+
+from __future__ import annotations
+
+COMMAND_BYTES_MAX = 120_000  # one argument of a process may not exceed 128 KiB on Linux
+PROMPT_BYTES_MAX = 512 * 1024
+BODY_BYTES_MAX = 1024 * 1024  # of one request
+BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024
+BATCH_TASKS_MAX = 1000
+TITLE_CHARACTERS_MAX = 200
+NAME_CHARACTERS_MAX = 100
+LABELS_MAX = 20
+LABEL_CHARACTERS_MAX = 60
+FEEDBACK_BYTES_MAX = 64 * 1024
+ENV_VARIABLES_MAX = 100
+ENV_BYTES_MAX = 32 * 1024
+TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
+RESULT_BYTES_MAX = 256 * 1024  # of an agent's final text kept on the task; the whole text is in its progress
+CONCURRENT_TASKS_DEFAULT = 4
+CONCURRENT_TASKS_MAX = 1000
+WAITING_TASKS_MAX = 10_000  # queued on one desktop; beyond that run is refused
+
+LIST_LIMIT_DEFAULT = 100
+LIST_LIMIT_MAX = 1000
+
+EVENTS_READ_MAX = 1000  # events of one read of the log: a read holds no transaction over a wait
+EVENTS_READ_BYTES_MAX = 1024 * 1024
+RING_BYTES_MAX = 32 * 1024 * 1024  # newest events in memory, shared by all readers
+RUN_WAITING_BYTES_MAX = 1024 * 1024  # output of one run that waits for the writer; then its reader waits
+TRANSACTION_BYTES_MAX = 1024 * 1024  # output in one transaction; a quiet line behind it waits for this much
+CHECKPOINT_BYTES = 8 * 1024 * 1024  # written between two checkpoints: small steps, between transactions
+OUTPUT_FREE_BYTES_MIN = 256 * 1024 * 1024  # below this free disk, output waits on the desktops
+STATE_FREE_BYTES_MIN = 16 * 1024 * 1024  # below this free disk, every change is refused
+
+assert BODY_BYTES_MAX > PROMPT_BYTES_MAX + FEEDBACK_BYTES_MAX + ENV_BYTES_MAX, "the largest task fits in a body"
+assert 4 * EVENTS_READ_BYTES_MAX <= RING_BYTES_MAX, "a reader at the head finds its events in memory"
+assert STATE_FREE_BYTES_MIN < OUTPUT_FREE_BYTES_MIN, "ends and cancels still work when output no longer does"

@@ -1,0 +1,44 @@
+"""Small values that several concepts share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Time = str
+"""RFC 3339 in UTC with microseconds and `Z`; sorts as text."""
+
+Role = Literal["viewer", "operator", "admin"]
+"""viewer reads; operator also creates, runs, reviews, cancels; admin also manages desktops, keys and settings."""
+
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+
+
+class Value(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An immutable value, camelCase on the wire."""
+
+
+class Actor(Value, kw_only=True):
+    """Who did it: a key, a person's session, the local administration socket, or the system itself."""
+
+    id: str
+    name: str
+
+
+SYSTEM = Actor(id="system", name="Mission Control")
+
+
+class Error(Value, kw_only=True):
+    """Why something failed: a stable code, and a sentence that says what happened and what to do."""
+
+    code: str
+    message: str
+
+
+class Usage(Value, kw_only=True):
+    """Tokens that an agent reported for one prompt."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0

@@ -1,0 +1,128 @@
+"""The log of events: what it promises to those who write and to those who read.
+
+Positions are `seq`: 1, 2, 3 … without gaps. Events become visible only after they are durable, to all readers in the
+same order. An implementation passes `tests/log/contract.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ..domain.entities import Approval, Desktop, Key, Settings, Task
+from ..domain.events import Event
+from ..domain.filters import Filter
+from ..domain.output import RunPosition
+from ..domain.times import rfc3339
+from ..domain.values import Actor
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class LogUnavailable(Exception):
+    """The disk refuses: nothing of the batch will ever be seen. The message says why and what to do."""
+
+
+class Statement(NamedTuple):
+    """SQL that goes into the transaction of the events that need it."""
+
+    sql: str
+    parameters: tuple[object, ...]
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """How far a run's output is recorded."""
+
+    task_id: str
+    position: RunPosition
+
+
+Row = Task | Approval | Desktop | Key | Settings | RunRow
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is appended together: whole or not at all.
+
+    `rows` are the objects as they stand after the events; `beside` are statements for what is not derived from the
+    log (secrets, credentials, idempotency). `run` names the run whose output this is: output takes turns between runs
+    and goes behind state events. `desktop_id` is indexed for events that do not name their desktop themselves.
+    """
+
+    events: tuple[Event, ...]
+    actor: Actor
+    rows: tuple[Row, ...] = ()
+    beside: tuple[Statement, ...] = ()
+    run: str | None = None
+    desktop_id: str | None = None
+
+
+class StoredEvent(NamedTuple):
+    """An event with its place in the log. `body` is the payload's JSON; None when it was pruned."""
+
+    seq: int
+    at_us: int
+    type: str
+    task_id: str | None
+    desktop_id: str | None
+    actor: bytes
+    body: bytes | None
+
+    def envelope(self) -> bytes:
+        """The event as it goes on the wire, joined around the payload that was encoded once."""
+        return b'{"seq":%d,"at":"%s","type":"%s","actor":%s,"payload":%s}' % (
+            self.seq,
+            rfc3339(self.at_us).encode(),
+            self.type.encode(),
+            self.actor,
+            self.body if self.body is not None else self._pruned(),
+        )
+
+    def _pruned(self) -> bytes:
+        return _ENCODER.encode({"taskId": self.task_id, "pruned": True})
+
+    @property
+    def size(self) -> int:
+        return 256 + len(self.body or b"")
+
+
+class Page(NamedTuple):
+    """Events after a position, in order, and the position up to which nothing that matches is missing."""
+
+    events: list[StoredEvent]
+    cursor: int
+
+
+class EventLog(Protocol):
+    """An append-only sequence of events."""
+
+    @property
+    def log_id(self) -> str:
+        """Which log this is: a cursor of another one means nothing here."""
+        ...
+
+    @property
+    def head(self) -> int:
+        """The position of the newest event that readers may see; 0 in an empty log."""
+        ...
+
+    async def append(self, batch: Batch) -> int:
+        """Make a batch durable, whole or not at all, and return the seq of its last event.
+
+        When this returns its events survive a power cut; no reader sees them before that. Batches of one run, and
+        batches of no run, keep the order in which they were given; their seqs never interleave. Cancelling does not
+        undo a batch that was given.
+        Raises LogUnavailable when the disk refuses; then no reader will ever see any of its events.
+        """
+        ...
+
+    async def read_after(self, seq: int, wanted: Filter) -> Page:
+        """The next events after a position that match, at most a thousand or 1 MiB (one event may be larger).
+
+        The page's cursor has moved past events that do not match; an empty page at the head has `cursor == head`.
+        """
+        ...
+
+    async def wait_beyond(self, seq: int) -> None:
+        """Return when the head is beyond a position."""
+        ...
