@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import msgspec
 from msgspec import UNSET
 
 from ..domain import desktops
@@ -56,8 +55,7 @@ class Desktops:
         events = desktops.edit(desktop, changes)
         sealed: list[Statement] = []
         if changes.ssh is not UNSET and changes.ssh.auth is not UNSET:
-            for name in ("privateKey", "passphrase", "password"):
-                sealed.append(forget(id, name))
+            sealed += [forget(id, name) for name in ("privateKey", "passphrase", "password")]
             sealed += self._auth_secrets(id, changes.ssh.auth)
         if changes.agent is None:
             sealed.append(forget(id, "agentToken"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Optional, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ from ..log.event_log import Batch, RunRow, Statement
 from .journal import Journal
 
 T = TypeVar("T")
-Remember = Optional[Callable[[T], Statement]]  # noqa: UP007 - an alias that takes a parameter
+Remember = Callable[[T], Statement]
 """Makes the statement that remembers an answer for its Idempotency-Key, in the transaction of the events."""
 
 
@@ -47,7 +47,7 @@ class Tasks:
         self._journal = journal
 
     async def create(
-        self, new: Sequence[NewTask], actor: Actor, *, batch: bool = False, remember: Remember[list[Task]] = None
+        self, new: Sequence[NewTask], actor: Actor, *, batch: bool = False, remember: Remember[list[Task]] | None = None
     ) -> list[Task]:
         """Create tasks, all or none, in one append; those with `run` are started at once."""
         state = await self._journal.ready()
@@ -93,7 +93,7 @@ class Tasks:
                 raise invalid("/desktopId", f"there is no desktop {changes.desktop_id}")
         return await self._change(task, tasks.edit(task, changes), actor)
 
-    async def run(self, id: str, actor: Actor, *, remember: Remember[Task] = None) -> Task:
+    async def run(self, id: str, actor: Actor, *, remember: Remember[Task] | None = None) -> Task:
         """Start a pending task. It queues when its desktop is at maxConcurrentTasks."""
         task = await self._journal.task(id)
         events = tasks.run(task, at=self._journal.now())
@@ -113,7 +113,7 @@ class Tasks:
         actor: Actor,
         *,
         retry: bool = False,
-        remember: Remember[Task] = None,
+        remember: Remember[Task] | None = None,
     ) -> Task:
         """Decide on a finished task; with `retry`, a rejected one gets a follow-up that carries the feedback."""
         task = await self._journal.task(id)
@@ -129,7 +129,7 @@ class Tasks:
             events += tasks.retry(rejected, id=self._journal.new_id("task"), at=now, actor=actor, feedback=feedback)
         return await self._change(task, events, actor, remember)
 
-    async def retry(self, id: str, actor: Actor, *, remember: Remember[Task] = None) -> Task:
+    async def retry(self, id: str, actor: Actor, *, remember: Remember[Task] | None = None) -> Task:
         """A new pending task with the same content."""
         task = await self._journal.task(id)
         if self._journal.desktop(task.desktop_id).removed_at:
@@ -151,7 +151,9 @@ class Tasks:
         task = await self._journal.task(id)
         await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
 
-    async def run_all(self, ids: Sequence[str], actor: Actor) -> Applied:
+    async def run_all(
+        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] = None
+    ) -> Applied:
         """Start every pending task of several."""
 
         def decide(task: Task, ahead: int) -> list[Event]:
@@ -159,38 +161,46 @@ class Tasks:
             self._refuse_run(self._journal.desktop(task.desktop_id), task.type, ahead=ahead)
             return events
 
-        return await self._each(ids, decide, actor)
+        return await self._each(ids, decide, actor, remember)
 
     async def cancel_all(self, ids: Sequence[str], actor: Actor) -> Applied:
         """Cancel every task of several that is not over."""
         return await self._each(ids, lambda task, _: tasks.cancel(task, at=self._journal.now()), actor)
 
-    async def retry_failed(self, ids: Sequence[str], actor: Actor) -> Applied:
+    async def retry_failed(
+        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] = None
+    ) -> Applied:
         """A new pending task for every failed or cancelled one of several, in the same batch."""
         made: list[str] = []
 
         def decide(task: Task, ahead: int) -> list[Event]:
             if task.status not in ("failed", "cancelled") or task.archived:
                 return []
+            if (desktop := self._journal.desktop(task.desktop_id)).removed_at:
+                raise Refused(DESKTOP_REMOVED, name=desktop.name)
             made.append(self._journal.new_id("task", ahead))
             return [
                 msgspec.structs.replace(event, batch_id=task.batch_id) if hasattr(event, "batch_id") else event
                 for event in tasks.retry(task, id=made[-1], at=self._journal.now(), actor=actor)
             ]
 
-        return await self._each(ids, decide, actor)
+        return await self._each(ids, decide, actor, remember)
 
     async def _each(
-        self, ids: Sequence[str], decide: Callable[[Task, int], list[Event]], actor: Actor
+        self,
+        ids: Sequence[str],
+        decide: Callable[[Task, int], list[Event]],
+        actor: Actor,
+        remember: Remember[Applied] = None,
     ) -> Applied:
         """Decide on several tasks, and append everything at once; a refusal skips its task only."""
-        for id in ids:
-            await self._journal.task(id)  # loaded now, so that all are decided between two awaits
+        # Loaded now, so that all are decided between two awaits; of many, finished ones may have left the memory again.
+        loaded = {id: await self._journal.task(id) for id in ids}
         events: list[Event] = []
         applied: list[str] = []
         skipped: list[dict[str, str]] = []
         for id in ids:
-            task = self._journal.state.tasks[id]
+            task = self._journal.state.tasks.get(id, loaded[id])
             try:
                 decided = decide(task, len(applied))
             except Refused as refused:
@@ -201,8 +211,9 @@ class Tasks:
                 events += decided
             else:
                 skipped.append({"taskId": id, "code": "nothing_to_do"})
-        await self._journal.commit(events, actor)
-        return Applied(applied, skipped)
+        result = Applied(applied, skipped)
+        await self._journal.commit(events, actor, before_append=lambda: remember(result) if remember else None)
+        return result
 
     def _refuse_run(self, desktop: Desktop, type: str, *, ahead: int = 0) -> None:
         """Refuse to run on a desktop that cannot take it."""
@@ -221,7 +232,7 @@ class Tasks:
             raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting)
 
     async def _change(
-        self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] = None
+        self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] | None = None
     ) -> Task:
         changed = task
 

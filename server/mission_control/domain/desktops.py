@@ -117,6 +117,8 @@ class DesktopEdit(Value, forbid_unknown_fields=True, kw_only=True):
     max_concurrent_tasks: int | UnsetType = UNSET
 
 
+DEFAULT_PORT = 22
+
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 

@@ -58,13 +58,18 @@ PAYLOAD_TOO_LARGE = _refusal("payload_too_large", 413, "The body is larger than 
 UNAUTHORIZED = _refusal(
     "unauthorized", 401, "Sign in, or send a valid key in the x-api-key header. Make one with `mission-control keys create`."
 )  # fmt: skip
+LINK_INVALID = _refusal(
+    "link_invalid", 401, "This sign-in link was used, or is older than ten minutes. Make another: `mission-control open`."
+)  # fmt: skip
 FORBIDDEN = _refusal("forbidden", 403, "This needs the role {needed}; you have the role {role}.")
+LOCAL_ONLY = _refusal("local_only", 403, "Only the administration socket on the server's own machine can do this.")
 ORIGIN_REFUSED = _refusal("origin_refused", 403, "The request comes from another site: its Origin does not match.")
 HOST_REFUSED = _refusal(
     "host_refused", 400, "The Host {host} is not one of this server's names. Add it with --allowed-host if it should be."
 )  # fmt: skip
 NOT_FOUND = _refusal("not_found", 404, "There is no {kind} {id}.")
 METHOD_NOT_ALLOWED = _refusal("method_not_allowed", 405, "{method} is not possible here. Possible: {allowed}.")
+UPGRADE_REQUIRED = _refusal("upgrade_required", 426, "Open this address as a WebSocket.")
 RATE_LIMITED = _refusal("rate_limited", 429, "Too many requests. Try again in {seconds} s.")
 VERSION_MISMATCH = _refusal(
     "version_mismatch", 412, "It was changed meanwhile: version {version} is current. Read it again, then edit."
@@ -77,6 +82,10 @@ IDEMPOTENCY_IN_PROGRESS = _refusal(
 )
 LOG_UNAVAILABLE = _refusal("log_unavailable", 503, "The event log cannot be written: {reason} Nothing was changed.")
 SHUTTING_DOWN = _refusal("shutting_down", 503, "The server is stopping. Try again when it is back.")
+NOT_READY = _refusal("not_ready", 503, "The server is up, but tasks do not run: the runner is not alive. See its log.")
+INTERNAL_ERROR = _refusal(
+    "internal_error", 500, "Something went wrong in the server. Its log says what, under the request {request}."
+)
 
 TASK_NOT_PENDING = _refusal(
     "task_not_pending", 409, "Task {id} is {status}; only a pending task can be run or edited. Retry it instead."

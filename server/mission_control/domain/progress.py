@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from .values import Usage, Value
 
@@ -25,17 +25,19 @@ ProgressKind = Literal[
     "notice",  # a sentence of ours: an answer that was cut, another attempt
 ]
 
+GATHERED_CHARACTERS_MAX = 64 * 1024  # of pieces joined to one item, so that one event of the log stays small
+
 StepStatus = Literal["pending", "in_progress", "completed"]
 
 
-class PlanItem(Value):
+class PlanItem(Value, frozen=True):
     """One step of an agent's plan."""
 
     step: str
     status: StepStatus = "pending"
 
 
-class Progress(Value):
+class Progress(Value, frozen=True):
     """One step of an agent's work. Which fields are present depends on `kind`; the others are absent.
 
     `up_to` counts bytes of the raw answer: everything before that offset is covered by this item and those before it.
@@ -66,32 +68,34 @@ def gather(items: Iterable[Progress]) -> list[Progress]:
     """
     gathered: list[Progress] = []
     run: list[Progress] = []  # neighbours that make one item
+    size = 0  # characters in the run
     for item in items:
-        if run and not _continues(run[-1], item):
+        piece = len(_piece(item))
+        if run and not (_continues(run[-1], item) and size + piece <= GATHERED_CHARACTERS_MAX):
             gathered.append(_joined(run))
-            run = []
+            run, size = [], 0
         run.append(item)
+        size += piece
     if run:
         gathered.append(_joined(run))
     return gathered
 
 
 def _continues(before: Progress, item: Progress) -> bool:
-    match item.kind:
-        case "text" | "reasoning":
-            return before.kind == item.kind
-        case "tool.output":
-            return before.kind == item.kind and before.call_id == item.call_id
-        case "usage":
-            return before.kind == item.kind
-        case _:
-            return False
+    return (
+        item.kind in ("text", "reasoning", "tool.output", "usage")
+        and before.kind == item.kind
+        and before.call_id == item.call_id
+    )
 
 
 def _joined(run: list[Progress]) -> Progress:
     last = run[-1]
     if len(run) == 1 or last.kind == "usage":
         return last
-    if last.kind == "tool.output":
-        return msgspec.structs.replace(last, output="".join(item.output or "" for item in run))
-    return msgspec.structs.replace(last, text="".join(item.text or "" for item in run))
+    joined = "".join(map(_piece, run))
+    return replace(last, output=joined) if last.kind == "tool.output" else replace(last, text=joined)
+
+
+def _piece(item: Progress) -> str:
+    return (item.output if item.kind == "tool.output" else item.text) or ""

@@ -35,7 +35,8 @@ def locked_directory(directory: Path) -> Iterator[Path]:
         except OSError:
             holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
             raise DirectoryUnusable(
-                f"The data directory {directory} is in use by {holder}. Stop it first, or choose another with --data-dir."
+                f"The data directory {directory} is in use by {holder}. "
+                "Stop it first, or choose another with --data-dir."
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)

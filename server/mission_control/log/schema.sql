@@ -16,6 +16,8 @@ create index events_by_task on events (task_id, seq) where task_id is not null;
 create index events_state on events (seq) where type not in ('task.output', 'task.progress', 'task.response');
 create index events_state_by_desktop on events (desktop_id, seq)
     where type not in ('task.output', 'task.progress', 'task.response');
+create index events_state_by_task on events (task_id, seq)
+    where task_id is not null and type not in ('task.output', 'task.progress', 'task.response');
 
 -- Projections: derived from the log, rebuildable at any time. `doc` is the object as JSON.
 create table tasks (
@@ -85,3 +87,7 @@ create table idempotency (
     primary key (principal, path, key)
 );
 create index idempotency_by_age on idempotency (at);
+-- An answer is kept for 24 hours; each new one makes room.
+create trigger idempotency_inserted after insert on idempotency begin
+    delete from idempotency where at < new.at - 86400000000;
+end;

@@ -72,7 +72,9 @@ class Snapshot:
 class SqliteLog:
     """`EventLog` over one SQLite file in WAL mode at `synchronous=FULL`."""
 
-    def __init__(self, log_id: str, server_id: str, writer: Writer, ring: Ring, readers: list[aiosqlite.Connection]):
+    def __init__(
+        self, log_id: str, server_id: str, writer: Writer, ring: Ring, readers: list[aiosqlite.Connection]
+    ) -> None:
         self.log_id = log_id
         self.server_id = server_id
         self._writer = writer
@@ -119,7 +121,7 @@ class SqliteLog:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """One moment of the log and its projections. Hold it for a few queries only: it keeps the WAL from shrinking."""
+        """One moment of the log and its projections. Hold it for a few queries: it keeps the WAL from shrinking."""
         database = await self._readers.get()
         try:
             await database.execute("begin")
@@ -129,8 +131,8 @@ class SqliteLog:
             yield Snapshot(database, row[0])
         finally:
             with anyio.CancelScope(shield=True):
-                if database.in_transaction:
-                    await database.execute("rollback")
+                # Queued behind whatever a cancelled caller left running there; does nothing outside a transaction.
+                await database.rollback()
             self._readers.put_nowait(database)
 
     def published(self, events: list[StoredEvent]) -> None:
@@ -220,7 +222,8 @@ async def open_sqlite_log(
 async def _connected(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(path, isolation_level=None) as database:
         pragmas = ["busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", "cache_size=-16000"]
-        pragmas += ["query_only=1"] if read_only else [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full"]
+        writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full"]
+        pragmas += ["query_only=1"] if read_only else writing
         for pragma in pragmas:
             await database.execute(f"pragma {pragma}")
         yield database
@@ -233,8 +236,8 @@ async def _prepare(database: aiosqlite.Connection) -> None:
     (found,) = next(iter(await database.execute_fetchall("pragma user_version")))
     if found > SCHEMA_VERSION:
         raise NewerSchema(
-            f"The data directory was written by a newer Mission Control (schema {found}, this one knows {SCHEMA_VERSION}). "
-            "Install that version again, or choose another directory with --data-dir."
+            f"The data directory was written by a newer Mission Control (schema {found}; "
+            f"this one knows {SCHEMA_VERSION}). Install that version again, or choose another directory with --data-dir."
         )
     if found == SCHEMA_VERSION:
         return

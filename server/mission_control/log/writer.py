@@ -27,6 +27,9 @@ from .projections import upserts
 STATE_TRANSACTION_BYTES_MAX = 8 * 1024 * 1024  # the largest request fits into one transaction
 FREE_CHECK_US = 250_000  # how old a reading of the free disk space may be
 
+PASSING_TROUBLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
+"""Errors after which the handle can still be trusted: nothing of the transaction is on the disk."""
+
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _encode = msgspec.json.Encoder().encode
@@ -200,8 +203,7 @@ class Writer:
                 await self._database.execute("rollback")
             except sqlite3.Error as second:
                 code, error = sqlite3.SQLITE_IOERR, second
-        broken = code not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
-        if broken:
+        if code not in PASSING_TROUBLE:
             self._broken = LogBroken(f"the event log cannot be written any more: {error}")
             group = [*group, *(waiting for queue in self._output.values() for waiting in queue)]
             self._output.clear()
@@ -229,7 +231,7 @@ class Writer:
         return [waiting for waiting in group if waiting.batch.run is None]
 
     def _refuse_all(self, group: list[_Waiting], reason: str) -> None:
-        """Refuse a group, and every state batch behind it, since it was decided on what the group would have changed."""
+        """Refuse a group, and every state batch behind it: they were decided on what the group would have changed."""
         self.on_refusal()
         refuse([*group, *self._state], reason)
         self._state.clear()

@@ -1,0 +1,107 @@
+"""What is fixed at start: from flags, then environment (`MISSION_CONTROL_…`), then a TOML file, then defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CONFIG_FILE = "mission-control.toml"
+ENVIRONMENT_PREFIX = "MISSION_CONTROL_"
+ANY_ADDRESS = ("0.0.0.0", "::")  # listens on every interface; no name of its own
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class ConfigError(Exception):
+    """A setting is not valid; the message names it and says what it may be."""
+
+
+def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """`$XDG_DATA_HOME/mission-control`, usually `~/.local/share/mission-control`."""
+    base = environment.get("XDG_DATA_HOME") or ""
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "mission-control"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one server runs."""
+
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8765  # 0 takes a free one
+    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    demo: bool = False  # offer a demo desktop and agent on this machine while there are no desktops
+    allowed_hosts: tuple[str, ...] = ()  # further names that browsers may use for this server, without port
+    allow_network: bool = False  # listen beyond loopback without TLS: something in front must encrypt
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_level: str = "info"  # debug, info, warning, error
+
+    @property
+    def tls(self) -> bool:
+        return self.tls_cert is not None
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost") or self.host.startswith("127.")
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names that a request's Host may have."""
+        bound = () if self.host in ANY_ADDRESS else (self.host,)
+        return frozenset((*LOOPBACK_NAMES, *self.allowed_hosts, *bound))
+
+
+def load_config(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration from flags (those that are not None), environment and TOML file.
+
+    The file is `MISSION_CONTROL_CONFIG`, or `mission-control.toml` in the data directory where there is one.
+    Raises ConfigError.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    fields = {field.name: field for field in msgspec.structs.fields(Config)}
+    values: dict[str, Any] = {}
+    for name in fields:
+        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
+        if text is not None:
+            values[name] = tuple(filter(None, text.split(","))) if name == "allowed_hosts" else text
+    values |= given
+    path = environment.get(ENVIRONMENT_PREFIX + "CONFIG")
+    file = Path(path) if path else Path(values.get("data_dir") or default_data_dir(environment)) / CONFIG_FILE
+    if path or file.is_file():
+        values = _read(file) | values
+    if "data_dir" in values:
+        values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
+    try:
+        config = msgspec.convert(values, Config, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"A setting is not valid: {error}.") from None
+    _check(config)
+    return config
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"The configuration file {file} cannot be read: {error}.") from None
+
+
+def _path(kind: type[Any], value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value).expanduser()
+    raise NotImplementedError(kind)
+
+
+def _check(config: Config) -> None:
+    if not 0 <= config.port <= 65535:
+        raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise ConfigError("TLS needs both --tls-cert and --tls-key.")
+    if not config.is_loopback and not config.tls and not config.allow_network:
+        raise ConfigError(
+            f"Listening on {config.host} would send keys and commands over the network unencrypted. "
+            "Use --tls-cert and --tls-key, or put a proxy with TLS in front and say so with --allow-network."
+        )

@@ -1,0 +1,367 @@
+"""What lists and pages read, as named queries. Each names its index, so that its cost does not grow with history.
+
+A query says `indexed by`: SQLite then uses that index or refuses, and never walks the table in silence.
+`tests/log/test_queries.py` shows the plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from ..domain import limits
+from ..domain.entities import OPEN, STATUSES, TaskStatus
+from ..domain.filters import BULK_TYPES
+from .event_log import StoredEvent
+from .sqlite import COLUMNS, Snapshot
+
+Order = Literal["created", "ended", "queue"]
+
+ENDED: tuple[TaskStatus, ...] = tuple(status for status in STATUSES if status not in OPEN)
+EVENTS_WALKED_MAX = 20_000  # by one page of the past: what is rare and far back is found by the pages after it
+
+NO_BULK = f"type not in ({', '.join(repr(type) for type in sorted(BULK_TYPES))})"
+
+
+class Query(NamedTuple):
+    """SQL with its parameters, and the indexes that it walks."""
+
+    sql: str
+    parameters: tuple[object, ...]
+    indexes: tuple[str, ...]
+
+
+class TaskFilter(NamedTuple):
+    """Which tasks; all that is given must hold. Archived ones are never listed."""
+
+    statuses: tuple[TaskStatus, ...] = ()
+    desktop_id: str | None = None
+    type: str | None = None
+    batch_id: str | None = None
+    label: str | None = None
+    text: str | None = None  # in content or title, without regard to case
+
+
+class _Where(NamedTuple):
+    """Conditions of one walk over one index."""
+
+    index: str
+    conditions: tuple[str, ...]
+    parameters: tuple[object, ...]
+
+    @property
+    def sql(self) -> str:
+        return " and ".join(self.conditions)
+
+
+_TEXT = "instr(lower(coalesce(json_extract(cast(doc as text), '$.{field}'), '')), lower(?)) > 0"
+_LABELLED = "exists (select 1 from json_each(cast(doc as text), '$.labels') where value = ?)"
+
+
+def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
+    """The walks that together find the tasks: one for each status where the index begins with it."""
+    conditions: list[str] = []
+    parameters: list[object] = []
+
+    def add(condition: str, *values: object) -> None:
+        conditions.append(condition)
+        parameters.extend(values)
+
+    if wanted.type is not None:
+        add("type = ?", wanted.type)
+    if wanted.label is not None:
+        add(_LABELLED, wanted.label)
+    if wanted.text is not None:
+        add(f"({_TEXT.format(field='content')} or {_TEXT.format(field='title')})", wanted.text, wanted.text)
+
+    def walk(index: str, *fixed: tuple[str, object]) -> _Where:
+        names = tuple(f"{name} = ?" for name, _ in fixed)
+        return _Where(index, (*names, *conditions), (*(value for _, value in fixed), *parameters))
+
+    if order == "ended":
+        if wanted.desktop_id is not None:
+            add("desktop_id = ?", wanted.desktop_id)
+        if wanted.batch_id is not None:
+            add("batch_id = ?", wanted.batch_id)
+        statuses = [status for status in wanted.statuses or ENDED if status in ENDED]
+        return [walk("tasks_by_end", ("archived", 0), ("status", status)) for status in statuses]
+    in_statuses = f"status in ({', '.join('?' * len(wanted.statuses))})"
+    if wanted.batch_id is not None or wanted.desktop_id is not None:
+        if wanted.statuses:
+            add(in_statuses, *wanted.statuses)
+        if wanted.batch_id is None:
+            return [walk("tasks_by_desktop", ("archived", 0), ("desktop_id", wanted.desktop_id))]
+        if wanted.desktop_id is not None:
+            add("desktop_id = ?", wanted.desktop_id)
+        add("archived = 0")
+        return [walk("tasks_by_batch", ("batch_id", wanted.batch_id))]
+    if wanted.statuses:
+        return [walk("tasks_by_status", ("archived", 0), ("status", status)) for status in wanted.statuses]
+    return [walk("tasks_listed", ("archived", 0))]
+
+
+def tasks_page(wanted: TaskFilter, order: Order, before: str | None, limit: int) -> Query:
+    """`doc, bytes, lines` of tasks: newest first by `created` or `ended`; by `queue` in the order they were started.
+
+    `before` is the id of a task: those that come after it in the list.
+    """
+    if order == "queue":
+        return _queue(wanted, limit)
+    sort = "ended_at desc, id desc" if order == "ended" else "id desc"
+    walks = _walks(wanted, order)
+    parts: list[str] = []
+    parameters: list[object] = []
+    for walk in walks:
+        where = walk.sql
+        parameters += walk.parameters
+        if before is not None and order == "ended":
+            where += " and (ended_at, id) < ((select ended_at from tasks where id = ?), ?)"
+            parameters += [before, before]
+        elif before is not None:
+            where += " and id < ?"
+            parameters.append(before)
+        parts.append(
+            f"select id, ended_at, doc from tasks indexed by {walk.index} where {where} order by {sort} limit ?"
+        )
+        parameters.append(limit)
+    found = " union all ".join(f"select * from ({part})" for part in parts)
+    if not parts:
+        found, parameters = "select null as id, null as ended_at, null as doc where false", []
+    return Query(
+        f"select listed.doc, bytes, lines from ({found}) as listed left join runs on task_id = id"
+        f" order by {sort} limit ?",
+        (*parameters, limit),
+        _indexes(walks),
+    )
+
+
+def _queue(wanted: TaskFilter, limit: int) -> Query:
+    """Running tasks in the order in which they were started; there are never more than are open."""
+    (walk,) = _walks(wanted._replace(statuses=("running",)), "created")
+    return Query(
+        f"select listed.doc, bytes, lines from (select id, doc from tasks indexed by {walk.index} where {walk.sql})"
+        " as listed left join runs on task_id = id"
+        " order by json_extract(cast(listed.doc as text), '$.startedAt'), id limit ?",
+        (*walk.parameters, limit),
+        (walk.index,),
+    )
+
+
+def _indexes(walks: Sequence[_Where]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(walk.index for walk in walks))
+
+
+def tasks_total(wanted: TaskFilter, order: Order) -> Query:
+    """How many tasks the whole list has: from the counters where they know, else along the index."""
+    statuses = ("running",) if order == "queue" else wanted.statuses
+    if order == "ended":
+        statuses = tuple(status for status in statuses or ENDED if status in ENDED)
+    if wanted._replace(statuses=()) == TaskFilter():
+        some = f" where status in ({', '.join('?' * len(statuses))})" if statuses or order == "ended" else ""
+        return Query(f"select coalesce(sum(count), 0) from task_counts{some}", tuple(statuses), ())
+    walks = _walks(wanted._replace(statuses=statuses), "created") if statuses or order != "ended" else []
+    counts = [f"(select count(*) from tasks indexed by {walk.index} where {walk.sql})" for walk in walks]
+    parameters = tuple(value for walk in walks for value in walk.parameters)
+    return Query(f"select {' + '.join(counts) or '0'}", parameters, _indexes(walks))
+
+
+def task(id: str) -> Query:
+    """`doc, bytes, lines` of one task."""
+    sql = "select tasks.doc, bytes, lines from tasks left join runs on task_id = id where id = ?"
+    return Query(sql, (id,), ("sqlite_autoindex_tasks_1",))
+
+
+def batches_page(before: str | None, limit: int) -> Query:
+    """The ids of batches, newest first, found by jumping from one to the next."""
+    newest = "select max(batch_id) as id from tasks indexed by tasks_by_batch where batch_id is not null"
+    return Query(
+        f"with recursive batches (id) as ({newest}{' and batch_id < ?' if before is not None else ''}"
+        " union all select (select max(batch_id) from tasks indexed by tasks_by_batch"
+        " where batch_id is not null and batch_id < batches.id)"
+        " from batches where id is not null limit ?) select id from batches where id is not null",
+        (*(() if before is None else (before,)), limit + 1),
+        ("tasks_by_batch",),
+    )
+
+
+BATCHES_TOTAL = Query(
+    "select count(distinct batch_id) from tasks indexed by tasks_by_batch where batch_id is not null",
+    (),
+    ("tasks_by_batch",),
+)
+
+
+def batch_counts(ids: Sequence[str]) -> Query:
+    """`batch_id, status, count` of the tasks of batches, archived ones included."""
+    some = ", ".join("?" * len(ids))
+    return Query(
+        "select batch_id, status, count(*) from tasks indexed by tasks_by_batch"
+        f" where batch_id is not null and batch_id in ({some}) group by batch_id, status",
+        tuple(ids),
+        ("tasks_by_batch",),
+    )
+
+
+def batch_tasks(id: str) -> Query:
+    """`id, status` of the tasks of a batch, in the order of the batch, archived ones left out."""
+    return Query(
+        "select id, status from tasks indexed by tasks_by_batch where batch_id = ? and archived = 0 order by id",
+        (id,),
+        ("tasks_by_batch",),
+    )
+
+
+def approvals_page(status: str | None, before: str | None, limit: int) -> Query:
+    """Approvals, newest first."""
+    conditions = [("status = ?", status), ("id < ?", before)]
+    given = [(condition, value) for condition, value in conditions if value is not None]
+    where = f" where {' and '.join(condition for condition, _ in given)}" if given else ""
+    index = "approvals_by_status" if status is not None else "sqlite_autoindex_approvals_1"
+    return Query(
+        f"select doc from approvals indexed by {index}{where} order by id desc limit ?",
+        (*(value for _, value in given), limit),
+        (index,),
+    )
+
+
+def approvals_total(status: str | None) -> Query:
+    """How many approvals the whole list has."""
+    if status is None:
+        return Query("select count(*) from approvals", (), ())
+    return Query("select count(*) from approvals where status = ?", (status,), ("approvals_by_status",))
+
+
+class EventFilter(NamedTuple):
+    """Which past events; all that is given must hold. Without types, what runs produce in bulk is left out."""
+
+    types: frozenset[str] | None = None
+    task_id: str | None = None
+    desktop_id: str | None = None
+    actor: str | None = None
+
+
+def past_seqs(wanted: EventFilter, before: int, limit: int) -> Query:
+    """`seq, matches` of the newest events before a position, matching ones or not.
+
+    So a rare event far back costs a page that is short, never a walk over all history.
+    """
+    conditions, values = _matching(wanted)
+    where, parameters, index = _events_walk(wanted)
+    return Query(
+        f"select seq, {' and '.join(conditions) or 'true'} from events{index and f' indexed by {index}'}"
+        f" where {where} and seq < ? order by seq desc limit ?",
+        (*values, *parameters, before, EVENTS_WALKED_MAX if conditions else limit + 1),
+        (index,) if index else (),
+    )
+
+
+async def read_past(
+    snapshot: Snapshot, wanted: EventFilter, before: int, limit: int
+) -> tuple[list[StoredEvent], int | None]:
+    """The newest events before a position that match, newest first, and the position to go on before, if any.
+
+    At most 1 MiB of them, and of a bounded number of events that were looked at: a page may be short or empty.
+    """
+    query = past_seqs(wanted, before, limit)
+    looked_at = await snapshot.rows(query.sql, query.parameters)
+    found = [seq for seq, matches in looked_at if matches]
+    page = found[:limit]
+    sql = f"select {COLUMNS} from events where seq in ({', '.join('?' * len(page))}) order by seq desc"
+    events = await snapshot.events(sql, page)
+    if len(events) < len(found):
+        return events, events[-1].seq
+    is_cut = len(looked_at) == query.parameters[-1]
+    return events, looked_at[-1][0] if is_cut else None
+
+
+def task_events(task_id: str, types: frozenset[str] | None, after: int, limit: int) -> Query:
+    """The events of a task after a position, oldest first; without output and progress unless `types` has them."""
+    where, parameters, index = _events_walk(EventFilter(types=types, task_id=task_id))
+    some = f" and type in ({', '.join('?' * len(types))})" if types is not None else ""
+    return Query(
+        f"select {COLUMNS} from events indexed by {index} where {where}{some} and seq > ? order by seq limit ?",
+        (*parameters, *sorted(types or ()), after, limit + 1),
+        (index,),
+    )
+
+
+def output_page(task_id: str, after: int, until: int) -> Query:
+    """The `task.output` events of a task after one seq up to another, oldest first."""
+    return Query(
+        f"select {COLUMNS} from events indexed by events_by_task"
+        " where task_id = ? and seq > ? and seq <= ? and type = 'task.output' order by seq limit ?",
+        (task_id, after, until, limits.EVENTS_READ_MAX),
+        ("events_by_task",),
+    )
+
+
+def output_page_back(task_id: str, before: int) -> Query:
+    """The `task.output` events of a task before a seq, newest first."""
+    return Query(
+        f"select {COLUMNS} from events indexed by events_by_task"
+        " where task_id = ? and seq < ? and type = 'task.output' order by seq desc limit ?",
+        (task_id, before, limits.EVENTS_READ_MAX),
+        ("events_by_task",),
+    )
+
+
+def output_near(task_id: str, seq: int, until: int) -> Query:
+    """`seq, position, length` of the first `task.output` event of a task from a seq on."""
+    return Query(
+        "select seq, json_extract(cast(body as text), '$.position'), json_extract(cast(body as text), '$.length')"
+        " from events indexed by events_by_task where task_id = ? and seq >= ? and seq <= ? and type = 'task.output'"
+        " order by seq limit 1",
+        (task_id, seq, until),
+        ("events_by_task",),
+    )
+
+
+def ended_since(since: str) -> Query:
+    """`status, count, mean duration in ms` of the tasks that ended since a time, archived ones included."""
+    return Query(
+        "select status, count(*), avg(json_extract(cast(doc as text), '$.durationMs'))"
+        " from tasks indexed by tasks_by_end where archived in (0, 1)"
+        " and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by status",
+        (since,),
+        ("tasks_by_end",),
+    )
+
+
+def ended_by_hour(since: str) -> Query:
+    """`hour (as 2026-03-01T12), status, count` of the tasks that ended since a time, archived ones included."""
+    return Query(
+        "select substr(ended_at, 1, 13), status, count(*) from tasks indexed by tasks_by_end"
+        " where archived in (0, 1) and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by 1, 2",
+        (since,),
+        ("tasks_by_end",),
+    )
+
+
+def _matching(wanted: EventFilter) -> tuple[list[str], list[object]]:
+    """The conditions that no index answers."""
+    conditions: list[str] = []
+    values: list[object] = []
+    if wanted.types is not None:
+        conditions.append(f"type in ({', '.join('?' * len(wanted.types))})")
+        values += sorted(wanted.types)
+    if wanted.desktop_id is not None:
+        conditions.append("coalesce(desktop_id = ?, 0)")
+        values.append(wanted.desktop_id)
+    if wanted.actor is not None:
+        conditions.append("json_extract(actor, '$.id') = ?")
+        values.append(wanted.actor)
+    return conditions, values
+
+
+def _events_walk(wanted: EventFilter) -> tuple[str, tuple[object, ...], str]:
+    """Condition, parameters and index of the walk; no index is the log in its own order."""
+    has_bulk = wanted.types is not None and not BULK_TYPES.isdisjoint(wanted.types)
+    if wanted.task_id is not None:
+        if has_bulk:
+            return "task_id = ?", (wanted.task_id,), "events_by_task"
+        return f"task_id = ? and {NO_BULK}", (wanted.task_id,), "events_state_by_task"
+    if has_bulk:
+        return "true", (), ""
+    if wanted.desktop_id is not None:
+        return f"desktop_id = ? and {NO_BULK}", (wanted.desktop_id,), "events_state_by_desktop"
+    return NO_BULK, (), "events_state"

@@ -1,0 +1,1 @@
+"""From the log to desktops and back: connections, runs, probes."""

@@ -1,0 +1,312 @@
+"""The connections to all desktops: one kept link each, what it reports, and whether the agents are ready.
+
+Like the runner, it reads the log: a desktop that was added, changed or restarted is connected anew, a removed one is
+let go. What a link says becomes events: `desktop.started` when the desktop can be used, `desktop.link` when the connection
+comes and goes, `desktop.error` when it has been away for long or needs a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from time import monotonic
+
+import anyio
+import anyio.abc
+import structlog
+
+from ..control.door import Control
+from ..domain import desktops
+from ..domain.desktops import NewSsh
+from ..domain.entities import Desktop, HostKey
+from ..domain.errors import Refused
+from ..domain.filters import Filter
+from ..domain.times import microseconds, rfc3339
+from ..domain.values import Error
+from ..domain.watching import CheckReport, CheckStep, Metrics, Unreachable
+from ..log.vault import SecretUnreadable
+from ..streams.cursor import follow
+from . import probe
+from .backoff import delay_s
+from .connection import (
+    AgentAuth,
+    ConfigAuth,
+    KeyAuth,
+    OfferedKey,
+    PasswordAuth,
+    SshAuth,
+    SshConnection,
+    SshFailure,
+    SshTarget,
+    offered_host_keys,
+)
+from .direct import CommandRefused, open_command
+from .link import Link, LinkStatus, open_link
+
+AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
+AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
+SHELL_SECONDS_MAX = 10.0
+RETRY_SECONDS = 1.0  # between two tries to record what a link says while the log takes none
+
+_WATCHED = frozenset(("desktop.created", "desktop.updated", "desktop.removed"))
+_logger = structlog.get_logger(__name__)
+
+
+class _Watch:
+    """The link of one desktop, while it is watched."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.link: Link | None = None
+
+
+class Fleet:
+    """All desktops of this server. Made by `open_fleet`."""
+
+    def __init__(self, control: Control, group: anyio.abc.TaskGroup) -> None:
+        self._control = control
+        self._group = group
+        self._watches: dict[str, _Watch] = {}
+
+    def metrics(self) -> dict[str, Metrics]:
+        """The newest figures by desktop id; a desktop in direct mode has none."""
+        return {}
+
+    def is_up(self, desktop_id: str) -> bool:
+        """Whether a command could be started there now."""
+        watch = self._watches.get(desktop_id)
+        return watch is not None and watch.link is not None and watch.link.status.phase == "up"
+
+    async def connection(self, desktop_id: str) -> SshConnection:
+        """The kept connection of a desktop. Raises SshFailure."""
+        watch = self._watches.get(desktop_id)
+        if watch is None or watch.link is None:
+            raise SshFailure("connection_lost", "The desktop is not connected.")
+        return await watch.link.connection()
+
+    async def offered(self, ssh: NewSsh) -> list[HostKey]:
+        """The host keys that a host can prove. Raises Unreachable."""
+        auth: SshAuth = ConfigAuth() if isinstance(ssh.auth, desktops.ConfigAuth) else AgentAuth()
+        port = None if isinstance(ssh.auth, desktops.ConfigAuth) and ssh.port == desktops.DEFAULT_PORT else ssh.port
+        target = SshTarget(host=ssh.host, port=port, username=ssh.username, auth=auth)
+        try:
+            return [_host_key(key) for key in await offered_host_keys(target)]
+        except SshFailure as failure:
+            raise Unreachable(_error(failure)) from None
+
+    async def check(self, desktop: Desktop) -> CheckReport:
+        """Try each step of using a desktop, on a connection of its own."""
+        endpoint: probe.AgentEndpoint | None = None
+        try:
+            target = await self._target(desktop)
+            if desktop.agent is not None:
+                token = await self._control.desktops.secret(desktop.id, "agentToken")
+                endpoint = probe.AgentEndpoint(desktop.agent.url, token, desktop.agent.kind)
+        except SecretUnreadable as error:
+            return CheckReport(ok=False, steps=(CheckStep(name="authenticate", ok=False, detail=str(error), ms=0),))
+        steps = await probe.check(target, endpoint)
+        return CheckReport(
+            ok=probe.is_ok(steps),
+            steps=tuple(CheckStep(name=one.name, ok=one.ok, detail=one.detail, ms=round(one.ms)) for one in steps),
+        )
+
+    async def follow_the_log(self, after: int) -> None:
+        """Watch what is added, changed or removed after a position, for ever."""
+        wanted = Filter(types=_WATCHED)
+        async with aclosing(follow(self._control.log, after, wanted)) as steps:
+            async for events, _, _ in steps:
+                for event in events:
+                    assert event.desktop_id is not None, "every event watched here names its desktop"
+                    desktop = self._control.journal.desktop(event.desktop_id)
+                    if event.type != "desktop.updated" or desktop.status in ("pending", "booting"):
+                        self.watch(desktop)
+
+    def watch(self, desktop: Desktop) -> None:
+        """Connect to a desktop, anew if it was; let go of a removed one."""
+        if old := self._watches.pop(desktop.id, None):
+            old.scope.cancel()
+        if not desktop.removed_at:
+            self._watches[desktop.id] = watch = _Watch()
+            self._group.start_soon(self._watch, desktop, watch)
+
+    async def _watch(self, desktop: Desktop, watch: _Watch) -> None:
+        with watch.scope:
+            try:
+                if desktop.ssh.host_key is None:
+                    await self._ask_for_host_keys(desktop)
+                else:
+                    await self._keep_link(desktop, watch)
+            except SecretUnreadable as error:
+                await self._say(desktop.id, Error(code="secret_missing", message=f"{error}. Enter it again."), None)
+
+    async def _ask_for_host_keys(self, desktop: Desktop) -> None:
+        """Until the host shows its keys; then a person confirms one, and the desktop is watched anew."""
+        failures = 0
+        target = await self._target(desktop)
+        while True:
+            try:
+                offered = [_host_key(key) for key in await offered_host_keys(target)]
+            except SshFailure as failure:
+                failures += 1
+                seconds = delay_s(failures, 0.5)
+                await self._say(desktop.id, _error(failure), seconds)
+                await anyio.sleep(seconds)
+                continue
+            try:
+                await self._until_taken(partial(self._control.desktops.offer, desktop.id, offered))
+            except Refused as refused:  # the fingerprint that was given is not among them
+                await self._say(desktop.id, Error(code="host_key_changed", message=refused.detail), None)
+            return
+
+    async def _keep_link(self, desktop: Desktop, watch: _Watch) -> None:
+        changes: list[LinkStatus] = []
+        news = anyio.Event()
+
+        def note(status: LinkStatus) -> None:
+            changes.append(status)
+            news.set()
+
+        target = await self._target(desktop)
+        async with open_link(target, note) as link, anyio.create_task_group() as group:
+            watch.link = link
+            try:
+                group.start_soon(self._watch_agent, desktop.id, link)
+                while True:
+                    news = anyio.Event()
+                    if changes:
+                        status = changes[-1]
+                        changes.clear()
+                        await self._report(desktop.id, link, status)
+                    else:
+                        await news.wait()
+            finally:
+                watch.link = None
+
+    async def _report(self, desktop_id: str, link: Link, status: LinkStatus) -> None:
+        desktop = self._control.journal.desktop(desktop_id)
+        control = self._control.desktops
+        match status.phase:
+            case "up":
+                await self._came_up(desktop, link)
+            case "down":
+                error = _error(status.failure) if status.failure else None
+                if error:
+                    await self._say(desktop_id, error, _seconds_until(status.next_try_ms))
+            case "connecting" | "reconnecting":
+                if status.failure is None:
+                    return
+                error, next_try_at = _error(status.failure), self._at(_seconds_until(status.next_try_ms))
+                await self._until_taken(
+                    lambda: control.link_changed(desktop_id, "reconnecting", error=error, next_try_at=next_try_at)
+                )
+
+    async def _came_up(self, desktop: Desktop, link: Link) -> None:
+        """Connected: if its shell answers too, it can be used."""
+        try:
+            connection = await link.connection()
+            system = await _system_of(connection)
+        except SshFailure:
+            return  # lost again already; the link says so itself
+        except CommandRefused as refused:
+            await self._say(desktop.id, Error(code="shell_not_usable", message=refused.message), None)
+            return
+        control = self._control.desktops
+        peer: tuple[str, int] | None = connection.ssh.get_extra_info("peername")
+        if desktop.status in ("booting", "error"):
+            await self._until_taken(
+                lambda: control.started(
+                    desktop.id, ip_address=peer[0] if peer else None, os=system, durable=False, outpost=None
+                )
+            )
+        else:
+            await self._until_taken(lambda: control.link_changed(desktop.id, "up"))
+
+    async def _watch_agent(self, desktop_id: str, link: Link) -> None:
+        """Look at the agent again and again; only a change is an event."""
+        while True:
+            desktop = self._control.journal.desktop(desktop_id)
+            is_ready = False
+            if desktop.agent is not None and desktop.status in ("running", "stopped"):
+                token = await self._control.desktops.secret(desktop_id, "agentToken")
+                is_ready = (await probe.agent_ready(desktop.agent.url, token, desktop.agent.kind)).is_ready
+            if is_ready != desktop.agent_ready:
+                await self._until_taken(partial(self._control.desktops.agent_ready, desktop_id, is_ready))
+            await anyio.sleep(AGENT_SECONDS if is_ready or desktop.agent is None else AGENT_SECONDS_UNTIL_READY)
+
+    async def _target(self, desktop: Desktop) -> SshTarget:
+        """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""
+        ssh, secret = desktop.ssh, self._control.desktops.secret
+        auth: SshAuth
+        port: int | None = ssh.port
+        match ssh.auth.kind:
+            case "key":
+                auth = KeyAuth(await secret(desktop.id, "privateKey") or "", await secret(desktop.id, "passphrase"))
+            case "password":
+                auth = PasswordAuth(await secret(desktop.id, "password") or "")
+            case "agent":
+                auth = AgentAuth()
+            case "config":
+                auth = ConfigAuth()
+                port = None if port == desktops.DEFAULT_PORT else port
+        return SshTarget(host=ssh.host, port=port, username=ssh.username, host_key=ssh.host_key, auth=auth)
+
+    async def _say(self, desktop_id: str, error: Error, next_try_s: float | None) -> None:
+        """The desktop cannot be used, for this reason."""
+        next_try_at = self._at(next_try_s)
+        await self._until_taken(lambda: self._control.desktops.failed(desktop_id, error, next_try_at=next_try_at))
+
+    def _at(self, seconds: float | None) -> str | None:
+        if seconds is None:
+            return None
+        return rfc3339(microseconds(self._control.journal.now()) + int(seconds * 1_000_000))
+
+    async def _until_taken(self, change: Callable[[], Awaitable[Desktop]]) -> None:
+        """Record what a link says; while the log is unavailable, try again."""
+        while True:
+            try:
+                await change()
+                return
+            except Refused as refused:
+                if refused.code != "log_unavailable":
+                    raise
+                await anyio.sleep(RETRY_SECONDS)
+
+
+async def _system_of(connection: SshConnection) -> str | None:
+    """What the host is, in its own words; what its shell answers also shows that it can run something."""
+    said = b""
+    async with open_command(connection, "uname -sr", timeout_s=SHELL_SECONDS_MAX) as run:
+        async for stream, data in run:
+            said += data if stream == "stdout" and len(said) < 1000 else b""
+    if run.end.reason == "connection_lost":
+        raise SshFailure("connection_lost", "The connection was lost.")
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1][:100] if lines and run.end.is_success else None
+
+
+def _host_key(key: OfferedKey) -> HostKey:
+    return HostKey(type=key.type, fingerprint=key.fingerprint, public_key=key.public_key)
+
+
+def _error(failure: SshFailure) -> Error:
+    return Error(code=failure.code, message=failure.message)
+
+
+def _seconds_until(moment_ms: int | None) -> float | None:
+    return None if moment_ms is None else max(moment_ms / 1000 - monotonic(), 0)
+
+
+@asynccontextmanager
+async def open_fleet(control: Control) -> AsyncGenerator[Fleet]:
+    """Keep connections to all desktops while the block is open."""
+    async with anyio.create_task_group() as group:
+        fleet = Fleet(control, group)
+        after = control.log.head
+        for desktop in list((await control.journal.ready()).desktops.values()):
+            # As the last server left it; it is up again when it says so.
+            was_up = desktop.link == "up"
+            fleet.watch(await control.desktops.link_changed(desktop.id, "reconnecting") if was_up else desktop)
+        group.start_soon(fleet.follow_the_log, after)
+        yield fleet
+        group.cancel_scope.cancel()

@@ -1,0 +1,253 @@
+"""The kept link of one desktop: a table of what happens when, and a shell that connects and waits.
+
+- connecting: the first attempts. reconnecting: it was up, and will be tried again by backoff. Both turn into down after
+  `LinkPolicy.patience_ms` without success; before that nobody is told that anything is wrong with the desktop.
+- down: it is still tried, by backoff; with a failure that only a person can mend (`SshFailure.is_permanent`) at once
+  down and tried rarely. A success turns any phase into up.
+
+`step` is pure: time (monotonic milliseconds) and jitter are in its inputs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Literal, TypeAlias
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .backoff import delay_s
+from .connection import LIMITS, ConnectionLimits, SshConnection, SshFailure, SshTarget, open_connection
+
+Phase = Literal["connecting", "up", "reconnecting", "down"]
+
+
+class LinkPolicy(Struct, frozen=True, kw_only=True):
+    """How patient a link is, in milliseconds."""
+
+    patience_ms: int = 30_000  # of failing before the desktop counts as unreachable
+    permanent_retry_ms: int = 60_000  # between tries that cannot succeed: more would fill the host's log or lock us out
+    stable_ms: int = 1_000  # up for this long, the failures before are forgotten; else a link that flaps backs off
+
+
+POLICY = LinkPolicy()
+
+
+class LinkStatus(Struct, frozen=True, kw_only=True):
+    """How the link stands. Times are monotonic milliseconds, of use only in this process."""
+
+    phase: Phase = "connecting"
+    since_ms: int  # up: when it came up; otherwise: since when it has not been up
+    next_try_ms: int | None = None  # when it will be tried again; None while it is up or being tried
+    failures: int = 0  # in a row
+    failure: SshFailure | None = None  # the last one; None while up
+
+    @property
+    def wire(self) -> Literal["up", "reconnecting", "down"]:
+        """As the API says it."""
+        return "reconnecting" if self.phase == "connecting" else self.phase
+
+    def __str__(self) -> str:
+        why = f" ({self.failure})" if self.failure else ""
+        return f"{self.phase} since {self.since_ms} ms, {self.failures} failures{why}"
+
+
+class Trying(Struct, frozen=True):
+    """An attempt has begun."""
+
+
+class Opened(Struct, frozen=True):
+    """The attempt succeeded."""
+
+    at_ms: int
+
+
+class Failed(Struct, frozen=True):
+    """The attempt failed, or the connection was lost."""
+
+    at_ms: int
+    failure: SshFailure
+    jitter: float  # 0 to 1
+
+
+class TimePassed(Struct, frozen=True):
+    """Nothing happened but time."""
+
+    at_ms: int
+
+
+class Hurried(Struct, frozen=True):
+    """Somebody wants it to be tried now: the address was corrected, the host is known to be back."""
+
+    at_ms: int
+
+
+Input: TypeAlias = Trying | Opened | Failed | TimePassed | Hurried
+
+
+def step(status: LinkStatus, given: Input, policy: LinkPolicy = POLICY) -> LinkStatus:
+    """How the link stands after this."""
+    match given:
+        case Trying():
+            return replace(status, next_try_ms=None)
+        case Opened(at_ms):
+            return LinkStatus(phase="up", since_ms=at_ms, failures=status.failures)
+        case Failed(at_ms, failure, jitter):
+            return _failed(status, at_ms, failure, jitter, policy)
+        case TimePassed(at_ms):
+            return replace(status, phase="down") if _is_out_of_patience(status, at_ms, policy) else status
+        case Hurried(at_ms):
+            return status if status.next_try_ms is None else replace(status, next_try_ms=at_ms)
+
+
+def _failed(status: LinkStatus, at_ms: int, failure: SshFailure, jitter: float, policy: LinkPolicy) -> LinkStatus:
+    was_up = status.phase == "up"
+    was_stable = was_up and at_ms - status.since_ms >= policy.stable_ms
+    failures = 1 if was_stable else status.failures + 1
+    delay_ms = policy.permanent_retry_ms if failure.is_permanent else round(delay_s(failures, jitter) * 1000)
+    failed = LinkStatus(
+        phase="reconnecting" if was_up else status.phase,
+        since_ms=at_ms if was_up else status.since_ms,
+        next_try_ms=at_ms + delay_ms,
+        failures=failures,
+        failure=failure,
+    )
+    if failure.is_permanent or _is_out_of_patience(failed, at_ms, policy):
+        return replace(failed, phase="down")
+    return failed
+
+
+def gives_up_ms(status: LinkStatus, policy: LinkPolicy = POLICY) -> int | None:
+    """When `TimePassed` will turn it down, if nothing else happens."""
+    return status.since_ms + policy.patience_ms if status.phase in ("connecting", "reconnecting") else None
+
+
+def _is_out_of_patience(status: LinkStatus, at_ms: int, policy: LinkPolicy) -> bool:
+    end_ms = gives_up_ms(status, policy)
+    return end_ms is not None and at_ms >= end_ms
+
+
+class Link:
+    """One kept connection, opened again whenever it is lost. Made by `open_link`."""
+
+    def __init__(
+        self,
+        target: SshTarget,
+        on_change: Callable[[LinkStatus], None] | None,
+        limits: ConnectionLimits,
+        policy: LinkPolicy,
+    ) -> None:
+        self.target = target
+        self._on_change = on_change
+        self._limits = limits
+        self._policy = policy
+        self._status = LinkStatus(since_ms=_now_ms())
+        self._connection: SshConnection | None = None
+        self._changed = anyio.Event()
+        self._attempt_count = 0
+        self._is_dropped = False
+
+    @property
+    def status(self) -> LinkStatus:
+        """How it stands now."""
+        return self._status
+
+    async def connection(self) -> SshConnection:
+        """The open connection: at once, or as soon as the link is up.
+
+        Raises the `SshFailure` that keeps it down. While it is connecting or reconnecting this waits, at most for the
+        link's patience. The connection may be lost at any later moment: whoever uses it gets that error there.
+        """
+        while True:
+            if self._connection is not None and self._connection.is_open:
+                return self._connection
+            if self._status.phase == "down":
+                raise self._status.failure or SshFailure(
+                    "connect_timeout", f"{self.target} could not be reached in time. Is it on?"
+                )
+            await self._changed.wait()
+
+    def hurry(self) -> None:
+        """Try now instead of when the backoff says; does nothing while it is up or being tried."""
+        self._feed(Hurried(_now_ms()))
+
+    def drop(self) -> None:
+        """Close the connection, if there is one, and connect anew: what a person means by restart."""
+        if self._connection is not None:
+            self._is_dropped = True
+            self._connection.ssh.abort()
+        self.hurry()
+
+    def statistics(self) -> dict[str, int]:
+        """For the metrics: attempts since the start, failures in a row."""
+        return {"attempt_count": self._attempt_count, "failure_count": self._status.failures}
+
+    async def keep(self) -> None:
+        """Connect, wait until it is lost, wait for the next try, for ever."""
+        while True:
+            self._attempt_count += 1
+            self._feed(Trying())
+            try:
+                async with open_connection(self.target, limits=self._limits) as connection:
+                    self._connection = connection
+                    self._feed(Opened(_now_ms()))
+                    failure = await connection.wait_lost()
+            except SshFailure as error:
+                failure = error
+            finally:
+                self._connection = None
+            self._feed(Failed(_now_ms(), failure, random.random()))  # noqa: S311 - spreads, protects nothing
+            if self._is_dropped:
+                self._is_dropped = False
+                self.hurry()
+            await self._until(lambda: self._status.next_try_ms)
+
+    async def watch_patience(self) -> None:
+        """Tell the table that time has passed, when that makes a difference."""
+        while True:
+            await self._until(lambda: gives_up_ms(self._status, self._policy))
+            self._feed(TimePassed(_now_ms()))
+
+    async def _until(self, moment_ms: Callable[[], int | None]) -> None:
+        """Sleep until that moment, which changes may move; None is never."""
+        while (end_ms := moment_ms()) is None or end_ms > _now_ms():
+            with anyio.move_on_after(None if end_ms is None else (end_ms - _now_ms()) / 1000):
+                await self._changed.wait()
+
+    def _feed(self, given: Input) -> None:
+        before, self._status = self._status, step(self._status, given, self._policy)
+        if self._status == before:
+            return
+        self._changed.set()
+        self._changed = anyio.Event()
+        if self._on_change is not None:
+            self._on_change(self._status)
+
+
+@asynccontextmanager
+async def open_link(
+    target: SshTarget,
+    on_change: Callable[[LinkStatus], None] | None = None,
+    *,
+    limits: ConnectionLimits = LIMITS,
+    policy: LinkPolicy = POLICY,
+) -> AsyncGenerator[Link]:
+    """Keep a connection to a desktop for as long as the block lasts; leaving closes it.
+
+    `on_change` is called on the event loop with every new status, in order; it must not wait and not raise. As with any
+    task group, an error raised in the block leaves it as an ExceptionGroup.
+    """
+    link = Link(target, on_change, limits, policy)
+    async with anyio.create_task_group() as group:
+        group.start_soon(link.keep)
+        group.start_soon(link.watch_patience)
+        yield link
+        group.cancel_scope.cancel()
+
+
+def _now_ms() -> int:
+    return int(monotonic() * 1000)

@@ -1,0 +1,157 @@
+"""From what a run produces to the log: one append at a time, and whatever arrives meanwhile goes into the next.
+
+So a quiet line is durable at once, and a flood travels in large pieces. When the log cannot take output, the bytes
+are kept and tried again; beyond a bound the run's reader waits, and so does the command on its desktop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import anyio
+import structlog
+from msgspec.structs import replace
+
+from ..control.tasks import Tasks
+from ..domain import limits
+from ..domain.entities import Task
+from ..domain.events import Event, TaskOutput, TaskProgress
+from ..domain.output import PIECE_BYTES_MAX, Piece, RunPosition, encode_text
+from ..domain.progress import Progress, gather
+from ..log.event_log import LogUnavailable, RunRow
+
+RETRY_SECONDS = 1.0  # between two tries while the log takes no output
+
+_logger = structlog.get_logger(__name__)
+
+
+class _Segment(NamedTuple):
+    """What follows one head, or none: output, and the progress that was derived from it."""
+
+    head: Event | None
+    pieces: list[Piece]
+    progress: list[Progress]
+
+    def events(self, task_id: str) -> Iterator[Event]:
+        if self.head is not None:
+            yield self.head
+        for piece in self.pieces:
+            yield output_event(task_id, piece)
+        for item in gather(self.progress):
+            yield progress_event(task_id, item)
+
+
+class Recorder:
+    """Records one run. Made by `open_recorder`."""
+
+    def __init__(self, tasks: Tasks, task: Task, position: RunPosition, pause_s: float) -> None:
+        self._tasks = tasks
+        self._task = task
+        self._position = position
+        self._pause_s = pause_s
+        self._waiting: list[_Segment] = []
+        self._waiting_bytes = 0
+        self._is_writing = False
+        self._news = anyio.Event()
+        self._room = anyio.Event()
+
+    async def add(
+        self,
+        pieces: Iterable[Piece] = (),
+        progress: Iterable[Progress] = (),
+        *,
+        position: RunPosition | None = None,
+        head: Event | None = None,
+    ) -> None:
+        """Give what belongs together: output up to a position, what was derived from it, and the head before it.
+
+        Returns at once while there is room; else when the log has taken enough.
+        """
+        if head is not None or not self._waiting:
+            self._waiting.append(_Segment(head, [], []))
+        segment = self._waiting[-1]
+        for piece in pieces:
+            self._waiting_bytes += piece.length
+            joins = bool(segment.pieces) and _joins(segment.pieces[-1], piece)
+            segment.pieces.append(_joined(segment.pieces.pop(), piece) if joins else piece)
+        segment.progress.extend(progress)
+        self._position = position or self._position
+        self._news.set()
+        while self._waiting_bytes >= limits.RUN_WAITING_BYTES_MAX:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+    async def drained(self) -> None:
+        """Wait until everything that was given is durable."""
+        while self._is_writing or self._waiting:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+    async def write(self) -> None:
+        """Append for ever; ended by leaving `open_recorder`."""
+        while True:
+            if not self._waiting:
+                self._news = anyio.Event()
+                await self._news.wait()
+            if self._pause_s:
+                await anyio.sleep(self._pause_s)
+            events = [event for segment in self._waiting for event in segment.events(self._task.id)]
+            taken, self._waiting = self._waiting_bytes, []
+            if events:
+                self._is_writing = True
+                await self._append(events, RunRow(self._task.id, self._position))
+                self._is_writing = False
+            self._waiting_bytes -= taken
+            self._room.set()
+
+    async def _append(self, events: list[Event], row: RunRow) -> None:
+        while True:
+            try:
+                await self._tasks.record(self._task, events, row)
+                return
+            except LogUnavailable as error:
+                _logger.warning("output waits", task=self._task.id, reason=str(error))
+                await anyio.sleep(RETRY_SECONDS)
+
+
+@asynccontextmanager
+async def open_recorder(
+    tasks: Tasks, task: Task, position: RunPosition, *, pause_s: float = 0
+) -> AsyncGenerator[Recorder]:
+    """Record a run from a position on; leave the block after `drained`. `pause_s` gathers small pieces first."""
+    recorder = Recorder(tasks, task, position, pause_s)
+    async with anyio.create_task_group() as group:
+        group.start_soon(recorder.write)
+        yield recorder
+        group.cancel_scope.cancel()
+
+
+def _joins(before: Piece, piece: Piece) -> bool:
+    return before.stream == piece.stream and before.length + piece.length <= PIECE_BYTES_MAX
+
+
+def _joined(before: Piece, piece: Piece) -> Piece:
+    return replace(before, data=before.data + piece.data, ms=piece.ms, crc=piece.crc)
+
+
+def output_event(task_id: str, piece: Piece) -> TaskOutput:
+    """The event of a piece."""
+    text, base64 = encode_text(piece.data)
+    return TaskOutput(
+        task_id=task_id,
+        stream=piece.stream,
+        position=piece.position,
+        offset=piece.offset,
+        length=piece.length,
+        line=piece.line,
+        ms=piece.ms,
+        crc=piece.crc,
+        **({"text": text} if text is not None else {"base64": base64}),
+    )
+
+
+def progress_event(task_id: str, item: Progress) -> TaskProgress:
+    """The event of an item of progress."""
+    return TaskProgress(task_id=task_id, **{name: getattr(item, name) for name in Progress.__struct_fields__})

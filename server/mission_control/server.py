@@ -1,0 +1,228 @@
+"""The composition root: opens everything in one place, serves until it is told to stop, and leaves in order."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import structlog
+import uvicorn
+
+from . import __version__
+from .api.app import create_app
+from .api.services import Services
+from .config import Config
+from .control.access import LOCAL
+from .control.door import Control, open_control
+from .demo.setup import offer_demo
+from .log.directory import DirectoryUnusable, locked_directory
+from .log.sqlite import NewerSchema
+from .log.writer import LogBroken
+from .runs.fleet import open_fleet
+from .runs.runner import open_runner
+
+SOCKET_FILE = "control.sock"
+SOCKET_PATH_BYTES_MAX = 100  # of an address of a Unix socket, on all systems
+GRACE_SECONDS = 5  # for answers that are under way when the server stops
+
+_logger = structlog.get_logger(__name__)
+
+
+class StartFailed(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: two of them run here, and both stop together."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def serve(config: Config) -> int:
+    """Serve until a signal. The exit code: 0 after a signal, 1 when the event log broke.
+
+    Raises StartFailed.
+    """
+    _configure_logging(config.log_level)
+    try:
+        with locked_directory(config.data_dir):
+            await _serve(config)
+    except (DirectoryUnusable, NewerSchema) as error:
+        raise StartFailed(str(error)) from None
+    except BaseExceptionGroup as group:
+        broken, others = group.split(LogBroken)
+        if broken is None or others is not None:
+            raise
+        _logger.critical("the event log is broken; the next start reads what is on the disk", error=str(broken))
+        return 1
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    os.chmod(config.data_dir, 0o700)
+    listener = _listen(config)
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        local = stack.enter_context(_local_socket(config.data_dir))
+        control = await stack.enter_async_context(open_control(config.data_dir))
+        fleet = await stack.enter_async_context(open_fleet(control))
+        runner = await stack.enter_async_context(open_runner(control, fleet))
+        stopping = anyio.Event()
+        address = _url(config, listener)
+        services = Services(
+            control=control,
+            probe=fleet,
+            metrics=fleet.metrics,
+            allowed_hosts=config.host_names,
+            tls=config.tls,
+            version=__version__,
+            stopping=stopping,
+            dashboard=_dashboard(),
+            is_ready=lambda: runner.is_alive and control.log.trouble is None,
+            url=address,
+        )
+        if config.demo:
+            await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
+        servers = [
+            (_Server(_uvicorn_config(config, create_app(services), tls=True)), listener),
+            (_Server(_uvicorn_config(config, create_app(services, principal=LOCAL), tls=False)), local),
+        ]
+        async with anyio.create_task_group() as group:
+            for server, bound in servers:
+                group.start_soon(lambda server=server, bound=bound: server.serve(sockets=[bound]))
+            _greet(config, control, address)
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                await anext(signals)
+            _say("Stopping …")
+            stopping.set()
+            for server, _ in servers:
+                server.should_exit = True
+
+
+def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=64 * 1024,
+        ws_ping_interval=20,
+        ws_ping_timeout=60,
+        h11_max_incomplete_event_size=64 * 1024,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=str(config.tls_cert) if tls and config.tls_cert else None,
+        ssl_keyfile=str(config.tls_key) if tls and config.tls_key else None,
+    )
+
+
+def _listen(config: Config) -> socket.socket:
+    """Bind before anything else, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartFailed(
+                f"Port {config.port} on {config.host} is in use. Stop what uses it, or choose another with --port."
+            ) from None
+        if error.errno == errno.EACCES:
+            raise StartFailed(f"Port {config.port} needs more rights. Choose one above 1023 with --port.") from None
+        raise StartFailed(f"Cannot listen on {config.host}:{config.port}: {error.strerror}.") from None
+    listener.listen(2048)
+    return listener
+
+
+@contextmanager
+def _local_socket(directory: Path) -> Generator[socket.socket]:
+    """The administration socket, 0600 from its first moment. A long path goes through the directory's descriptor."""
+    path = directory / SOCKET_FILE
+    path.unlink(missing_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        reached = str(path)
+        if len(os.fsencode(reached)) > SOCKET_PATH_BYTES_MAX:
+            reached = f"/proc/self/fd/{descriptor}/{SOCKET_FILE}"
+        local.bind(reached)
+        local.listen(128)
+    except OSError as error:
+        local.close()
+        raise StartFailed(
+            f"The socket {path} cannot be made: {error.strerror}. Choose a shorter or local --data-dir."
+        ) from None
+    finally:
+        os.umask(mask)
+        os.close(descriptor)
+    try:
+        yield local
+    finally:
+        local.close()
+        path.unlink(missing_ok=True)
+
+
+def _dashboard() -> Path | None:
+    built = Path(__file__).parent / "dashboard"
+    return built if (built / "index.html").is_file() else None
+
+
+def _url(config: Config, listener: socket.socket) -> str:
+    host = config.host
+    if host in ("0.0.0.0", "::"):
+        host = config.allowed_hosts[0] if config.allowed_hosts else "127.0.0.1"
+    port = listener.getsockname()[1]
+    return f"{'https' if config.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _greet(config: Config, control: Control, address: str) -> None:
+    """Say where the server is; on a terminal, or in the demo, with a link that signs in."""
+    _say(f"Mission Control {__version__} on {address}  (data: {config.data_dir})")
+    if config.demo or sys.stdout.isatty() or not control.access.has_keys:
+        if config.demo or sys.stdout.isatty():
+            _say(f"\n  Open  {address}/#signin={control.access.make_link()}\n\n  The link works once, for ten minutes.")
+            _say("  Another: mission-control open" + _data_dir_flag(config) + "   Stop: Ctrl-C\n")
+        else:
+            _say(f"Nobody can sign in yet. Make a link:  mission-control open{_data_dir_flag(config)}")
+
+
+def _data_dir_flag(config: Config) -> str:
+    from .config import default_data_dir
+
+    return "" if config.data_dir == default_data_dir() else f" --data-dir {config.data_dir}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _configure_logging(level: str) -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper(), logging.INFO)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)  # what matters of it is said on the desktop

@@ -1,0 +1,66 @@
+"""The WebSocket's messages. From the server, events go as frames joined from bytes that were encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from ..domain.values import Value
+from ..log.event_log import StoredEvent
+
+PROTOCOL = 1
+SUBSCRIPTIONS_MAX = 100  # of one socket
+MESSAGE_BYTES_MAX = 64 * 1024  # from a client: a subscription is small
+
+SIGNED_OUT, FORBIDDEN, SLOW, RESTARTING = 4401, 4403, 4408, 1012
+"""Close codes: sign in again; not allowed; a peer that takes nothing; the server goes and comes back."""
+
+OutputView = Literal["full", "tail", "none"]
+
+
+class Subscribe(Value, tag_field="op", tag="subscribe", forbid_unknown_fields=True, kw_only=True):
+    """Begin to follow the log from after a position; without one, from now."""
+
+    id: str
+    after: int | None = None
+    log_id: str | None = None
+    types: list[str] | None = None
+    task_id: str | None = None
+    desktop_id: str | None = None
+    output: OutputView = "full"
+    tail_lines: int = 200
+    metrics: bool = False
+
+
+class Unsubscribe(Value, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True, kw_only=True):
+    """End a subscription."""
+
+    id: str
+
+
+ClientMessage = Subscribe | Unsubscribe
+
+_decoder = msgspec.json.Decoder(ClientMessage)
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(message: str | bytes) -> ClientMessage:
+    """A client's message. Raises msgspec.DecodeError (ValidationError among them) with a sentence."""
+    return _decoder.decode(message)
+
+
+def join(events: Iterable[StoredEvent]) -> bytes:
+    """Envelopes joined by commas."""
+    return b",".join(event.envelope() for event in events)
+
+
+def events_frame(id: str, events: Iterable[StoredEvent], cursor: int) -> bytes:
+    """Events of one subscription, and its position after them."""
+    return b'{"op":"events","id":%s,"events":[%s],"cursor":%d}' % (_encode(id), join(events), cursor)
+
+
+def frame(op: str, **fields: object) -> bytes:
+    """Any other message."""
+    return _encode({"op": op, **fields})

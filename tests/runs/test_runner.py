@@ -1,0 +1,243 @@
+"""Tasks on real desktops, from `run` to their end in the log."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mission_control.domain.desktops import DesktopEdit
+from mission_control.domain.tasks import NewTask
+from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
+from tests.support.proxy import open_proxy
+from tests.support.world import MIA, open_sshd, open_world, with_agent
+
+
+async def test_a_command_ends_with_its_own_exit_code_and_all_its_output(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "echo out; echo err >&2; printf 'no newline'; exit 3"))
+        assert (task.status, task.exit_code, task.error and task.error.code) == ("failed", 3, "exit_nonzero")
+        assert await world.output(task, "stdout") == b"out\nno newline"
+        assert await world.output(task, "stderr") == b"err\n"
+        types = [event["type"] for event in await world.events(task)]
+        assert types[-1] == "task.failed", "the end comes after the last byte"
+        assert types.count("task.failed") == 1
+
+
+async def test_a_command_reaches_the_shell_untouched(tmp_path: Path):
+    content = """cat <<'END'
+it's "quoted" $HOME `date` \\ ! * ~ ünïcode 🚀
+END
+echo 'a'"b"\\c;
+echo done"""
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, content))
+        assert task.status == "done"
+        expected = "it's \"quoted\" $HOME `date` \\ ! * ~ ünïcode 🚀\nabc\ndone\n"
+        assert (await world.output(task, "stdout")).decode() == expected
+
+
+async def test_bytes_that_are_not_text_are_recorded_exactly(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, r"printf '\377\000\376ok\n\303'"))
+        assert await world.output(task, "stdout") == b"\xff\x00\xfeok\n\xc3"
+
+
+async def test_a_flood_is_recorded_whole_with_offsets_that_join(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "seq 1 300000"))
+        expected = "".join(f"{n}\n" for n in range(1, 300001)).encode()
+        assert await world.output(task, "stdout") == expected
+        offset = line = 0
+        for event in await world.events(task, "task.output"):
+            assert (event["offset"], event["position"], event["line"]) == (offset, offset, line)
+            offset += event["length"]
+            line += event["text"].count("\n")
+
+
+async def test_more_tasks_than_places_wait_in_the_order_in_which_they_were_started(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, max_concurrent_tasks=1)
+        gate = tmp_path / "gate"
+        first = await world.run(desktop, f"until [ -e {gate} ]; do sleep 0.02; done")
+        second, third = await world.run(desktop, "echo 2"), await world.run(desktop, "echo 3")
+        await world.in_phase(first, "streaming")
+        assert [(await world.task(task)).phase for task in (second, third)] == ["queued", "queued"]
+        gate.touch()
+        ends = [(await world.ended(task)).executed_at or "" for task in (first, second, third)]
+        assert ends == sorted(ends)
+
+
+async def test_a_queued_task_is_cancelled_at_once_and_never_runs(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, max_concurrent_tasks=1)
+        gate, mark = tmp_path / "gate", tmp_path / "mark"
+        first = await world.run(desktop, f"until [ -e {gate} ]; do sleep 0.02; done")
+        await world.in_phase(first, "streaming")
+        second = await world.run(desktop, f"touch {mark}")
+        assert (await world.control.tasks.cancel(second.id, MIA)).status == "cancelled"
+        gate.touch()
+        await world.ended(first)
+        last = await world.ended(await world.run(desktop, "true"))
+        assert last.status == "done" and not mark.exists()
+
+
+async def test_a_timeout_ends_a_command_as_failed(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "trap 'exit 7' TERM; while :; do sleep 0.05; done", timeout_seconds=1))
+        assert task.status == "failed" and task.error and task.error.code == "timeout"
+
+
+async def test_a_finished_task_waits_for_approval_when_it_asks_for_it(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "echo look", requires_approval=True))
+        assert task.status == "review"
+        assert (await world.control.tasks.review(task.id, "approve", None, MIA)).status == "done"
+
+
+async def test_a_failing_task_never_asks_for_approval(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "false", requires_approval=True))
+        assert task.status == "failed"
+
+
+@pytest.mark.parametrize("how", ["reset", "black_hole"])
+async def test_a_lost_connection_ends_the_task_within_seconds_and_the_desktop_comes_back(tmp_path: Path, how: str):
+    async with open_sshd() as host, open_proxy("127.0.0.1", host.port) as proxy, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, port=proxy.port)
+        task = await world.run(desktop, "echo before; sleep 1000")
+        await world.until(lambda: world.control.journal.state.tasks[task.id].phase == "streaming")
+        getattr(proxy, how)()
+        ended = await world.ended(task)
+        assert ended.status == "failed" and ended.error and ended.error.code == "connection_lost"
+        if how == "black_hole":
+            proxy.heal()
+        await world.until(lambda: world.desktop(desktop).link == "up")
+        assert (await world.ended(await world.run(desktop, "true"))).status == "done"
+
+
+async def test_what_ran_when_the_server_was_killed_is_lost_and_what_waited_still_runs(tmp_path: Path):
+    async with open_sshd() as host:
+        async with open_world(tmp_path) as world:
+            desktop = await world.add_desktop(host, max_concurrent_tasks=1)
+            running = await world.run(desktop, "sleep 1000")
+            await world.in_phase(running, "streaming")
+            waiting = await world.run(desktop, "echo at last")
+        async with open_world(tmp_path) as world:
+            lost = await world.ended(running)
+            assert lost.status == "failed" and lost.error and lost.error.code == "run_lost"
+            assert (await world.ended(waiting)).status == "done"
+
+
+async def test_a_desktop_that_is_not_confirmed_takes_no_task(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, confirm=False)
+        assert desktop.status == "pending" and desktop.ssh.offered_fingerprints
+
+
+async def test_a_prompt_streams_text_tools_and_usage_and_keeps_the_raw_answer(tmp_path: Path):
+    said = sse(
+        chunk(role="assistant"),
+        tool_call(0, "call_1", "shell", '{"command": "ls"}'),
+        chunk("Two files"),
+        chunk(", both small."),
+        chunk(finish="stop"),
+        usage(10, 5),
+    )
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        for byte in range(0, len(said), 7):
+            await exchange.send(said[byte : byte + 7])
+        await exchange.send(DONE)
+        await exchange.end()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        task = await world.ended(await world.run(desktop, "How many files?", type="prompt"))
+        assert (task.status, task.result) == ("done", "Two files, both small.")
+        assert task.usage and task.usage.total_tokens == 15
+        assert await world.output(task, "response") == said + DONE
+        progress = await world.events(task, "task.progress")
+        assert "".join(item["text"] for item in progress if item["kind"] == "text") == "Two files, both small."
+        assert {"tool.started", "tool.finished", "usage"} <= {item["kind"] for item in progress}
+
+
+async def test_cancelling_a_prompt_closes_its_request(tmp_path: Path):
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.send(sse(chunk("Thinking")))
+        await exchange.client_left.wait()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        task = await world.run(desktop, "Think for ever", type="prompt")
+        seen = 0
+        with anyio.fail_after(30):
+            while not any(event.get("text") == "Thinking" for event in await world.events(task, "task.progress")):
+                await world.control.log.wait_beyond(seen)
+                seen = world.control.log.head
+        await world.control.tasks.cancel(task.id, MIA)
+        ended = await world.ended(task)
+        assert (ended.status, ended.result) == ("cancelled", "Thinking")
+
+
+async def test_feedback_continues_the_same_conversation(tmp_path: Path):
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.send(answer("First try." if len(exchange.request.json["messages"]) == 1 else "Second try."))
+        await exchange.end()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        first = await world.ended(await world.run(desktop, "Write it.", type="prompt", requires_approval=True))
+        await world.control.tasks.review(first.id, "reject", "Shorter!", MIA, retry=True)
+        follow_up = next(task for task in world.control.journal.state.tasks.values() if task.retry_of == first.id)
+        await world.control.tasks.run(follow_up.id, MIA)
+        assert (await world.ended(follow_up)).result == "Second try."
+        messages = endpoint.requests[-1].json["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+        assert messages[0]["content"] == "Write it." and messages[1]["content"] == "First try."
+        assert "Shorter!" in messages[2]["content"]
+
+
+async def test_a_prompt_lost_with_the_server_keeps_what_came_and_says_so(tmp_path: Path):
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.send(sse(chunk("Half of it")))
+        await exchange.client_left.wait()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint:
+        async with open_world(tmp_path) as world:
+            desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+            await world.until(lambda: world.desktop(desktop).agent_ready)
+            task = await world.run(desktop, "All of it", type="prompt")
+            with anyio.fail_after(30):
+                while not await world.output(task, "response"):
+                    await world.control.log.wait_beyond(world.control.log.head)
+        async with open_world(tmp_path) as world:
+            ended = await world.ended(task)
+            assert ended.error and (ended.error.code, ended.result) == ("run_lost", "Half of it")
+            texts = [item.get("text") for item in await world.events(task, "task.progress") if item["kind"] == "text"]
+            assert texts == ["Half of it"], "said once, whoever said it"
+
+
+async def test_an_agent_that_goes_away_is_said_on_its_desktop(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent("http://127.0.0.1:9/v1"))
+        assert not desktop.agent_ready
+        await world.control.desktops.edit(desktop.id, DesktopEdit(agent=None), MIA)
+        assert world.desktop(desktop).agent is None
+        task = NewTask(type="prompt", content="hello", desktop_id=desktop.id)
+        (created,) = await world.control.tasks.create([task], MIA)
+        with pytest.raises(Exception, match="no agent endpoint"):
+            await world.control.tasks.run(created.id, MIA)

@@ -1,0 +1,235 @@
+"""The WebSocket's protocol, over the real log, without a network."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from mission_control.domain.events import TaskOutput
+from mission_control.domain.output import RunPosition
+from mission_control.domain.values import SYSTEM
+from mission_control.log.event_log import Batch, RunRow
+from mission_control.log.sqlite import SqliteLog, open_sqlite_log
+from mission_control.streams.live_socket import Socket
+
+DEADLINE_SECONDS = 20
+
+
+class Client:
+    """The other end of a socket: what arrived, and what to say."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.orders: asyncio.Queue[str | None] = asyncio.Queue()
+        self._news = anyio.Event()
+        self.may_read = anyio.Event()
+        self.may_read.set()
+
+    async def send(self, data: bytes) -> None:
+        await self.may_read.wait()
+        self.frames.append(json.loads(data))
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def receive(self) -> str | None:
+        return await self.orders.get()
+
+    async def say(self, **message: object) -> None:
+        self.orders.put_nowait(json.dumps(message))
+
+    def leave(self) -> None:
+        self.orders.put_nowait(None)
+
+    async def until(self, op: str, count: int = 1) -> list[dict[str, Any]]:
+        """The frames of a kind, once there are so many."""
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while len(found := [frame for frame in self.frames if frame["op"] == op]) < count:
+                await self._news.wait()
+        return found
+
+    async def until_seq(self, seq: int) -> list[int]:
+        """The seqs that arrived, once there is this one."""
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while seq not in (seqs := self.seqs()):
+                await self._news.wait()
+        return seqs
+
+    def seqs(self, id: str | None = None) -> list[int]:
+        batches = [frame for frame in self.frames if frame["op"] == "events" and id in (None, frame["id"])]
+        return [event["seq"] for frame in batches for event in frame["events"]]
+
+
+@asynccontextmanager
+async def connected(log: SqliteLog, group: anyio.abc.TaskGroup, **options: Any) -> AsyncGenerator[Client]:
+    client = Client()
+    settings = {"hello": {}, "metrics": list, "is_allowed": lambda: True} | options
+    socket = Socket(log, client.send, **settings)
+
+    async def serve() -> None:
+        await socket.serve(client.receive)
+
+    group.start_soon(serve)
+    await client.until("hello")
+    yield client
+    client.may_read.set()
+    client.leave()
+
+
+async def write(log: SqliteLog, count: int, *, task: str = "task_1", text: str = "line\n") -> None:
+    """So many output events, one after the other."""
+    position = RunPosition()
+    for _ in range(count):
+        event = TaskOutput(
+            task_id=task,
+            stream="stdout",
+            position=position.position,
+            offset=position.position,
+            length=len(text),
+            line=position.lines,
+            ms=0,
+            crc=0,
+            text=text,
+        )
+        position = position.after("stdout", text.encode())
+        await log.append(Batch(events=(event,), actor=SYSTEM, rows=(RunRow(task, position),), run=task))
+
+
+async def test_history_then_live_without_gap_or_repeat(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        await write(log, 30)
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="a", after=0)
+            await client.until("live")
+            await write(log, 30)
+            assert await client.until_seq(60) == list(range(1, 61))
+
+
+async def test_a_reader_that_was_away_gets_precisely_what_it_missed(tmp_path: Path):
+    async with open_sqlite_log(tmp_path, ring_bytes_max=2000) as log, anyio.create_task_group() as group:
+        await write(log, 10)
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="a", after=0)
+            await client.until_seq(10)
+            cursor = (await client.until("events"))[-1]["cursor"]
+        await write(log, 50)
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="a", after=cursor)
+            assert await client.until_seq(60) == list(range(11, 61))
+
+
+async def test_without_a_cursor_a_subscription_starts_now(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        await write(log, 3)
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="a")
+            await client.until("live")
+            await write(log, 1)
+            assert await client.until_seq(4) == [4]
+
+
+async def test_the_cursor_moves_past_what_the_filter_leaves_out(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="mine", after=0, taskId="task_other")
+            await client.until("live")
+            await write(log, 5)
+            with anyio.fail_after(DEADLINE_SECONDS):
+                while (await client.until("heartbeat"))[-1]["cursors"].get("mine") != 5:
+                    await client.until("heartbeat", len([f for f in client.frames if f["op"] == "heartbeat"]) + 1)
+            assert client.seqs() == []
+
+
+async def test_a_cursor_of_the_future_or_of_another_log_is_told_to_reset(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        await write(log, 2)
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="future", after=3)
+            await client.say(op="subscribe", id="foreign", after=1, logId="another")
+            resets = await client.until("reset", 2)
+            assert [(frame["id"], frame["head"]) for frame in resets] == [("future", 2), ("foreign", 2)]
+
+
+async def test_what_is_not_understood_is_answered_and_the_socket_goes_on(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            client.orders.put_nowait("{nonsense")
+            await client.say(op="dance", id="a")
+            await client.say(op="subscribe", id="a", after=-1)
+            await client.say(op="subscribe", id="a", types=["no.such"])
+            await client.say(op="subscribe", id="a", after=0, unknown=True)
+            errors = await client.until("error", 5)
+            assert [error["code"] for error in errors] == ["bad_message"] * 2 + ["bad_cursor"] + ["bad_message"] * 2
+            await client.say(op="subscribe", id="a", after=0)
+            await client.until("live")
+
+
+async def test_an_ended_subscription_says_nothing_more(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="a", after=0)
+            await client.say(op="subscribe", id="b", after=0)
+            await client.until("live", 2)
+            await client.say(op="unsubscribe", id="a")
+            await write(log, 1)
+            await client.until_seq(1)
+            await write(log, 1)
+            with anyio.fail_after(DEADLINE_SECONDS):
+                while client.seqs("b") != [1, 2]:
+                    await anyio.lowlevel.checkpoint()
+            assert 2 not in client.seqs("a")
+
+
+async def test_a_reader_that_does_not_read_disturbs_nobody_and_gets_everything_later(tmp_path: Path):
+    async with open_sqlite_log(tmp_path, ring_bytes_max=100_000) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as stalled, connected(log, group) as quick:
+            for client in (stalled, quick):
+                await client.say(op="subscribe", id="a", after=0)
+                await client.until("live")
+            stalled.may_read = anyio.Event()
+            await write(log, 300, text="x" * 5000 + "\n")
+            assert await quick.until_seq(300) == list(range(1, 301))
+            assert len(stalled.seqs()) <= 1, "nothing more leaves while it does not read"
+            ring = log.statistics()["ring"]
+            assert ring["bytes"] <= ring["bytes_max"], "what it has not read is not kept in memory for it"
+            stalled.may_read.set()
+            assert await stalled.until_seq(300) == list(range(1, 301))
+
+
+async def test_a_tail_thins_output_but_never_state(tmp_path: Path):
+    from mission_control.domain.events import SettingsUpdated
+
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["task.*", "settings.*"])
+            await client.until("live")
+            await write(log, 50, text="line\n")
+            await log.append(Batch(events=(SettingsUpdated(task_approval_mode=True),), actor=SYSTEM))
+            assert await client.until_seq(51) == [51]
+            with anyio.fail_after(DEADLINE_SECONDS):
+                while (tails := await client.until("tail"))[-1]["tasks"][0]["lines"] != 50:
+                    await client.until("tail", len(tails) + 1)
+            assert tails[-1]["tasks"][0] == {
+                "taskId": "task_1", "lines": 50, "bytes": 250, "from": 49, "streams": "o", "text": "line"
+            }  # fmt: skip
+
+
+async def test_a_key_that_ends_closes_its_open_streams(tmp_path: Path):
+    is_valid = True
+    async with open_sqlite_log(tmp_path) as log:
+        client = Client()
+        socket = Socket(log, client.send, hello={}, metrics=list, is_allowed=lambda: is_valid)
+        with anyio.fail_after(DEADLINE_SECONDS):
+            async with anyio.create_task_group() as group:
+
+                async def end_the_key() -> None:
+                    nonlocal is_valid
+                    await client.until("hello")
+                    is_valid = False
+
+                group.start_soon(end_the_key)
+                await socket.serve(client.receive)
