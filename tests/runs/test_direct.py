@@ -338,7 +338,8 @@ async def test_a_slow_link_and_one_that_stands_still_for_a_while_lose_nothing():
                 chunks.append(await anext(run))
                 proxy.stall()
                 with anyio.move_on_after(0.3):
-                    chunks += [chunk async for chunk in run]
+                    async for chunk in run:
+                        chunks.append(chunk)  # noqa: PERF401 - a comprehension would be lost when it is cancelled
                 proxy.heal()
                 rest, end = await read(run)
     assert joined(chunks + rest) == b"".join(b"%d\n" % number for number in range(1, 20001))

@@ -152,7 +152,7 @@ class Tasks:
         await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
 
     async def run_all(
-        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] = None
+        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None
     ) -> Applied:
         """Start every pending task of several."""
 
@@ -168,7 +168,7 @@ class Tasks:
         return await self._each(ids, lambda task, _: tasks.cancel(task, at=self._journal.now()), actor)
 
     async def retry_failed(
-        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] = None
+        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None
     ) -> Applied:
         """A new pending task for every failed or cancelled one of several, in the same batch."""
         made: list[str] = []
@@ -191,7 +191,7 @@ class Tasks:
         ids: Sequence[str],
         decide: Callable[[Task, int], list[Event]],
         actor: Actor,
-        remember: Remember[Applied] = None,
+        remember: Remember[Applied] | None = None,
     ) -> Applied:
         """Decide on several tasks, and append everything at once; a refusal skips its task only."""
         # Loaded now, so that all are decided between two awaits; of many, finished ones may have left the memory again.

@@ -9,7 +9,7 @@ from .values import Error, Value
 CheckName = Literal["connect", "host_key", "authenticate", "shell", "agent"]
 
 
-class Metrics(Value, kw_only=True):
+class Metrics(Value, frozen=True, kw_only=True):
     """The newest figures of a desktop, by its id; None is unknown.
 
     `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute.
@@ -22,7 +22,7 @@ class Metrics(Value, kw_only=True):
     load: float | None = None
 
 
-class CheckStep(Value, kw_only=True):
+class CheckStep(Value, frozen=True, kw_only=True):
     """One step of a check: `ok` is None when it was not reached, `detail` says what was found or what to do."""
 
     name: CheckName
@@ -31,7 +31,7 @@ class CheckStep(Value, kw_only=True):
     ms: int
 
 
-class CheckReport(Value, kw_only=True):
+class CheckReport(Value, frozen=True, kw_only=True):
     """What a check found, step by step."""
 
     ok: bool

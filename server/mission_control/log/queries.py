@@ -1,8 +1,9 @@
 """What lists and pages read, as named queries. Each names its index, so that its cost does not grow with history.
 
 A query says `indexed by`: SQLite then uses that index or refuses, and never walks the table in silence.
-`tests/log/test_queries.py` shows the plans.
+`tests/log/test_queries.py` shows the plans. Values are always parameters: only names of ours are in the text.
 """
+# ruff: noqa: S608 - see above
 
 from __future__ import annotations
 
@@ -45,13 +46,9 @@ class TaskFilter(NamedTuple):
 class _Where(NamedTuple):
     """Conditions of one walk over one index."""
 
-    index: str
-    conditions: tuple[str, ...]
+    by: str
+    sql: str
     parameters: tuple[object, ...]
-
-    @property
-    def sql(self) -> str:
-        return " and ".join(self.conditions)
 
 
 _TEXT = "instr(lower(coalesce(json_extract(cast(doc as text), '$.{field}'), '')), lower(?)) > 0"
@@ -76,27 +73,31 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
 
     def walk(index: str, *fixed: tuple[str, object]) -> _Where:
         names = tuple(f"{name} = ?" for name, _ in fixed)
-        return _Where(index, (*names, *conditions), (*(value for _, value in fixed), *parameters))
+        return _Where(index, " and ".join((*names, *conditions)), (*(value for _, value in fixed), *parameters))
 
+    statuses = wanted.statuses
+    if order == "ended":
+        statuses = tuple(status for status in statuses or ENDED if status in ENDED)
+        if not statuses:
+            return []
+    in_statuses = f"status in ({', '.join('?' * len(statuses))})"
+    if wanted.batch_id is not None:
+        if wanted.desktop_id is not None:
+            add("desktop_id = ?", wanted.desktop_id)
+        if statuses:
+            add(in_statuses, *statuses)
+        add("archived = 0")
+        return [walk("tasks_by_batch", ("batch_id", wanted.batch_id))]
     if order == "ended":
         if wanted.desktop_id is not None:
             add("desktop_id = ?", wanted.desktop_id)
-        if wanted.batch_id is not None:
-            add("batch_id = ?", wanted.batch_id)
-        statuses = [status for status in wanted.statuses or ENDED if status in ENDED]
         return [walk("tasks_by_end", ("archived", 0), ("status", status)) for status in statuses]
-    in_statuses = f"status in ({', '.join('?' * len(wanted.statuses))})"
-    if wanted.batch_id is not None or wanted.desktop_id is not None:
-        if wanted.statuses:
-            add(in_statuses, *wanted.statuses)
-        if wanted.batch_id is None:
-            return [walk("tasks_by_desktop", ("archived", 0), ("desktop_id", wanted.desktop_id))]
-        if wanted.desktop_id is not None:
-            add("desktop_id = ?", wanted.desktop_id)
-        add("archived = 0")
-        return [walk("tasks_by_batch", ("batch_id", wanted.batch_id))]
-    if wanted.statuses:
-        return [walk("tasks_by_status", ("archived", 0), ("status", status)) for status in wanted.statuses]
+    if wanted.desktop_id is not None:
+        if statuses:
+            add(in_statuses, *statuses)
+        return [walk("tasks_by_desktop", ("archived", 0), ("desktop_id", wanted.desktop_id))]
+    if statuses:
+        return [walk("tasks_by_status", ("archived", 0), ("status", status)) for status in statuses]
     return [walk("tasks_listed", ("archived", 0))]
 
 
@@ -121,7 +122,7 @@ def tasks_page(wanted: TaskFilter, order: Order, before: str | None, limit: int)
             where += " and id < ?"
             parameters.append(before)
         parts.append(
-            f"select id, ended_at, doc from tasks indexed by {walk.index} where {where} order by {sort} limit ?"
+            f"select id, ended_at, doc from tasks indexed by {walk.by} where {where} order by {sort} limit ?"
         )
         parameters.append(limit)
     found = " union all ".join(f"select * from ({part})" for part in parts)
@@ -139,16 +140,16 @@ def _queue(wanted: TaskFilter, limit: int) -> Query:
     """Running tasks in the order in which they were started; there are never more than are open."""
     (walk,) = _walks(wanted._replace(statuses=("running",)), "created")
     return Query(
-        f"select listed.doc, bytes, lines from (select id, doc from tasks indexed by {walk.index} where {walk.sql})"
+        f"select listed.doc, bytes, lines from (select id, doc from tasks indexed by {walk.by} where {walk.sql})"
         " as listed left join runs on task_id = id"
         " order by json_extract(cast(listed.doc as text), '$.startedAt'), id limit ?",
         (*walk.parameters, limit),
-        (walk.index,),
+        (walk.by,),
     )
 
 
 def _indexes(walks: Sequence[_Where]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(walk.index for walk in walks))
+    return tuple(dict.fromkeys(walk.by for walk in walks))
 
 
 def tasks_total(wanted: TaskFilter, order: Order) -> Query:
@@ -160,7 +161,7 @@ def tasks_total(wanted: TaskFilter, order: Order) -> Query:
         some = f" where status in ({', '.join('?' * len(statuses))})" if statuses or order == "ended" else ""
         return Query(f"select coalesce(sum(count), 0) from task_counts{some}", tuple(statuses), ())
     walks = _walks(wanted._replace(statuses=statuses), "created") if statuses or order != "ended" else []
-    counts = [f"(select count(*) from tasks indexed by {walk.index} where {walk.sql})" for walk in walks]
+    counts = [f"(select count(*) from tasks indexed by {walk.by} where {walk.sql})" for walk in walks]
     parameters = tuple(value for walk in walks for value in walk.parameters)
     return Query(f"select {' + '.join(counts) or '0'}", parameters, _indexes(walks))
 
@@ -238,6 +239,20 @@ class EventFilter(NamedTuple):
     task_id: str | None = None
     desktop_id: str | None = None
     actor: str | None = None
+
+
+def desktops_page(before: str | None, limit: int, *, removed: bool) -> Query:
+    """Desktops, newest first; removed ones too if wanted. A fleet is small beside its history: it is walked by id."""
+    return Query(
+        "select doc from desktops where removed <= ? and id < ? order by id desc limit ?",
+        (removed, before if before is not None else "~", limit),  # "~" sorts after every id
+        ("sqlite_autoindex_desktops_1",),
+    )
+
+
+def desktops_total(*, removed: bool) -> Query:
+    """How many desktops the whole list has."""
+    return Query("select count(*) from desktops where removed <= ?", (removed,), ())
 
 
 def past_seqs(wanted: EventFilter, before: int, limit: int) -> Query:
