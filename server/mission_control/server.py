@@ -69,12 +69,15 @@ async def serve(config: Config) -> int:
 
 
 async def _serve(config: Config) -> None:
-    os.chmod(config.data_dir, 0o700)
+    config.data_dir.chmod(0o700)
+    os.umask(0o077)  # whatever is made from now on is its owner's alone
     listener = _listen(config)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         local = stack.enter_context(_local_socket(config.data_dir))
         control = await stack.enter_async_context(open_control(config.data_dir))
+        if config.demo:  # before the connections, so that it is there when they come and goes after them
+            await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
         fleet = await stack.enter_async_context(open_fleet(control))
         runner = await stack.enter_async_context(open_runner(control, fleet))
         stopping = anyio.Event()
@@ -91,8 +94,6 @@ async def _serve(config: Config) -> None:
             is_ready=lambda: runner.is_alive and control.log.trouble is None,
             url=address,
         )
-        if config.demo:
-            await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
         servers = [
             (_Server(_uvicorn_config(config, create_app(services), tls=True)), listener),
             (_Server(_uvicorn_config(config, create_app(services, principal=LOCAL), tls=False)), local),

@@ -28,7 +28,7 @@ from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSs
 from mission_control.domain.entities import Desktop, HostKey, Task
 from mission_control.domain.events import TaskOutput
 from mission_control.domain.keys import NewKey
-from mission_control.domain.output import OutputCutter, RunPosition, Stream, encode_text
+from mission_control.domain.output import OutputCutter, Stream, encode_text
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Error, Role
 from mission_control.domain.watching import CheckReport, CheckStep, Metrics, Unreachable
@@ -37,6 +37,7 @@ from mission_control.log.event_log import RunRow
 FINGERPRINT = "SHA256:" + "a" * 43
 HOST_KEY = HostKey(type="ed25519", fingerprint=FINGERPRINT, public_key="ssh-ed25519 AAAA")
 PREFIX = "/api/mission-control"
+URL = "http://localhost:8765"
 
 SSH: dict[str, Any] = {"host": "10.0.0.7", "username": "me", "auth": {"kind": "password", "password": "hunter2"}}
 
@@ -63,9 +64,6 @@ class Hosts:
 
 class Client(httpx2.AsyncClient):
     """An HTTP client that knows the prefix."""
-
-    def _merge_url(self, url: Any) -> Any:
-        return super()._merge_url(url)  # pyright: ignore
 
     async def request(self, method: str, url: Any, **more: Any) -> httpx2.Response:
         text = str(url)
@@ -140,12 +138,13 @@ class Api:
         """A task that waits for a decision."""
         return await self.finished(desktop_id, requires_approval=True, **facts)
 
-    async def output(self, task: Task, *written: tuple[Stream, bytes], position: RunPosition | None = None) -> RunPosition:
+    async def output(self, task: Task, *written: tuple[Stream, bytes]) -> None:
         """Record what a run wrote, each part as a read of its own."""
-        cutter = OutputCutter(position or RunPosition())
+        cutter = OutputCutter()
         for stream, data in written:
             for piece in [*cutter.feed(stream, data, 5), *cutter.finish()]:
                 text, base64 = encode_text(piece.data)
+                given: dict[str, Any] = {"base64": base64} if text is None else {"text": text}
                 event = TaskOutput(
                     task_id=task.id,
                     stream=piece.stream,
@@ -155,14 +154,14 @@ class Api:
                     line=piece.line,
                     ms=piece.ms,
                     crc=piece.crc,
-                    **({"text": text} if text is not None else {"base64": base64}),
+                    **given,
                 )
                 await self.control.tasks.record(task, [event], RunRow(task.id, cutter.position))
-        return cutter.position
 
 
 def _client(app: Any, headers: dict[str, str]) -> Client:
-    return Client(transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost:8765", headers=headers)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return Client(transport=transport, base_url=URL, headers=headers)
 
 
 @asynccontextmanager
@@ -192,7 +191,7 @@ async def open_api(
             version="0.0.0-test",
             stopping=anyio.Event(),
             dashboard=dashboard,
-            url="http://localhost:8765",
+            url=URL,
             requests_per_minute=requests_per_minute,
         )
         app = create_app(services, clock=lambda: now)

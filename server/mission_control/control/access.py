@@ -13,6 +13,7 @@ import msgspec
 
 from ..domain import keys
 from ..domain.entities import Key
+from ..domain.errors import Refused
 from ..domain.events import Event
 from ..domain.keys import NewKey
 from ..domain.times import microseconds, rfc3339
@@ -118,13 +119,14 @@ class Access:
     async def sign_in(self, *, key: str | None = None, link: str | None = None) -> tuple[str, Principal] | None:
         """A new browser session by a key or a link; its token, and who it is. None when neither opens anything."""
         await self._journal.ready()
+        link_digest, expires_at = keys.digest(link or ""), ""
         if key is not None:
             holder = self.by_key(key)
             if holder is None:
                 return None
             actor, role, key_id = holder.actor, holder.role, holder.key_id
         else:
-            expires_at = self._links.pop(keys.digest(link or ""), "")
+            expires_at = self._links.pop(link_digest, "")
             if expires_at <= self._journal.now():
                 return None
             actor, role, key_id = Actor(id="owner", name="owner"), "admin", None
@@ -134,16 +136,28 @@ class Access:
             Principal("session", actor.id, actor.name, role, key_id, digest), self._later(SESSION_SECONDS)
         )
         row = (digest, actor.id, actor.name, role, key_id, self._journal.now(), session.expires_at)
+        over = Statement("delete from sessions where expires_at <= ?", (self._journal.now(),))
         statement = Statement("insert into sessions values (?, ?, ?, ?, ?, ?, ?)", row)
-        await self._journal.commit([], SYSTEM, beside=[statement])
+        try:
+            await self._journal.commit([], SYSTEM, beside=[over, statement])
+        except Refused:
+            if expires_at:
+                self._links[link_digest] = expires_at  # nothing was changed: the link still works
+            raise
+        self._sessions = {known: one for known, one in self._sessions.items() if self._session_lives(one)}
         self._sessions[digest] = session
         return token, session.principal
 
     async def sign_out(self, principal: Principal) -> None:
         """End a browser session at once."""
-        self._sessions.pop(principal.credential, None)
+        session = self._sessions.pop(principal.credential, None)
         statement = Statement("delete from sessions where digest = ?", (principal.credential,))
-        await self._journal.commit([], SYSTEM, beside=[statement])
+        try:
+            await self._journal.commit([], SYSTEM, beside=[statement])
+        except Refused:
+            if session is not None:
+                self._sessions[principal.credential] = session  # as the answer says; a restart would bring it back too
+            raise
 
     def listed(self) -> list[Key]:
         """The keys that are not revoked, oldest first."""

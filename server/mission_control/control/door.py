@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +28,9 @@ class Control(NamedTuple):
 
 
 @asynccontextmanager
-async def open_control(directory: Path) -> AsyncIterator[Control]:
+async def open_control(directory: Path) -> AsyncGenerator[Control]:
     """Open the log of a data directory (whose lock is held) and what is decided on top of it."""
+    vault = Vault(directory)
     async with open_sqlite_log(directory) as log:
         journal = open_journal(log)
         access = Access(journal)
@@ -38,7 +39,7 @@ async def open_control(directory: Path) -> AsyncIterator[Control]:
             log=log,
             journal=journal,
             tasks=Tasks(journal),
-            desktops=Desktops(journal, Vault(directory)),
+            desktops=Desktops(journal, vault),
             settings=Settings(journal),
             access=access,
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import msgspec
 
+from ..domain import limits
 from ..domain.entities import OPEN, Approval, Desktop, Key, Settings, Task
 from ..domain.errors import LOG_UNAVAILABLE, NOT_FOUND, Refused
 from ..domain.events import Event
@@ -21,6 +23,8 @@ from ..log.event_log import Batch, LogUnavailable, Row, Statement
 from ..log.sqlite import SqliteLog
 
 FINISHED_KEPT = 2000  # finished tasks kept in memory, so that two decisions about one see each other
+
+assert FINISHED_KEPT >= limits.BATCH_TASKS_MAX, "all tasks that one request names are in memory at one moment"
 
 
 class Journal:
@@ -34,9 +38,11 @@ class Journal:
         self.log = log
         self._clock_us = clock_us
         self._entropy = entropy
-        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._finished: OrderedDict[str, None] = OrderedDict()  # in memory as on the disk: may be let go of
         self._stale = True
+        self._voids = 0  # how often what was decided turned out void
         self._rebuilding = anyio.Lock()
+        self._newest: asyncio.Future[int] | None = None  # the last append: once it is decided, all before it are
         self.state = State()
         log.on_refusal(self._void)
 
@@ -54,9 +60,9 @@ class Journal:
 
     async def ready(self) -> State:
         """The state, rebuilt from the disk first where an append failed. Decide on it before the next await."""
-        if self._stale:
+        while self._stale:
             async with self._rebuilding:
-                while self._stale:
+                if self._stale:
                     await self._rebuild()
         return self.state
 
@@ -65,18 +71,34 @@ class Journal:
 
         After it returns, decide before the next await.
         """
-        state = await self.ready()
-        if found := state.tasks.get(id):
-            return found
-        async with self.log.snapshot() as snapshot:
-            row = await snapshot.row("select doc from tasks where id = ?", (id,))
-        if row is None:
-            raise Refused(NOT_FOUND, kind="task", id=id)
-        state = await self.ready()
-        if id not in state.tasks:  # another caller may have loaded and changed it meanwhile
-            state.tasks[id] = msgspec.json.decode(row[0], type=Task)
-            self._keep(id)
-        return state.tasks[id]
+        (found,) = await self.tasks((id,))
+        return found
+
+    async def tasks(self, ids: Sequence[str]) -> list[Task]:
+        """Several tasks as they are at one moment. Raises Refused `not_found` for one that does not exist.
+
+        After it returns, decide before the next await.
+        """
+        while True:
+            state = await self.ready()
+            missing = [id for id in ids if id not in state.tasks]
+            if not missing:
+                return [state.tasks[id] for id in ids]
+            for id in ids:
+                if id in self._finished:
+                    self._finished.move_to_end(id)
+            voids = self._voids
+            async with self.log.snapshot() as snapshot:
+                rows = await snapshot.rows(
+                    "select doc from tasks where id in (select value from json_each(?))",
+                    (msgspec.json.encode(missing).decode(),),
+                )
+            if voids != self._voids:
+                continue
+            self._take_back(msgspec.json.decode(doc, type=Task) for (doc,) in rows)
+            for id in missing:
+                if id not in self.state.tasks:
+                    raise Refused(NOT_FOUND, kind="task", id=id)
 
     def desktop(self, id: str, *, removed: bool = True) -> Desktop:
         """A desktop, also a removed one unless told otherwise. Raises Refused `not_found`."""
@@ -109,10 +131,19 @@ class Journal:
         rows = self.take(events)
         if statement := before_append():
             beside += (statement,)
-        if not events and not beside:
+        appended = self._newest
+        if events or beside:
+            try:
+                appended = self.log.submit(Batch(events=events, actor=actor, rows=rows, beside=beside))
+            except Exception:
+                self._void()  # a mistake of ours, such as what cannot be encoded: the memory must not keep it
+                raise
+            appended.add_done_callback(lambda done: self._settled(rows) if done.exception() is None else None)
+            self._newest = appended
+        elif appended is None or appended.done():
             return self.log.head
-        try:
-            return await self.log.append(Batch(events=events, actor=actor, rows=rows, beside=beside))
+        try:  # where nothing changes, the answer may still rest on what is not durable yet
+            return await asyncio.shield(appended)
         except LogUnavailable as error:
             raise Refused(LOG_UNAVAILABLE, reason=str(error)) from None
 
@@ -125,28 +156,43 @@ class Journal:
                 continue
             changed[type(entity), getattr(entity, "id", "")] = entity
             match entity:
-                case Task() if entity.status not in OPEN:
-                    self._keep(entity.id)
+                case Task():
+                    self._finished.pop(entity.id, None)  # it differs from the disk until its events are durable
                 case Approval() if entity.status != "pending":
                     del self.state.approvals[entity.id]
                 case _:
                     pass
         return tuple(changed.values())
 
-    def _keep(self, finished: str) -> None:
-        self._finished[finished] = None
-        self._finished.move_to_end(finished)
+    def _settled(self, rows: Iterable[Row]) -> None:
+        """These are on the disk now."""
+        for row in rows:
+            if isinstance(row, Task) and row.status not in OPEN and self.state.tasks.get(row.id) is row:
+                self._finished[row.id] = None
+        self._let_go()
+
+    def _take_back(self, tasks: Iterable[Task]) -> None:
+        """Hold finished tasks again."""
+        self._let_go()
+        for task in tasks:
+            if task.id not in self.state.tasks:  # another caller may have loaded and changed it meanwhile
+                self.state.tasks[task.id] = task
+                self._finished[task.id] = None
+
+    def _let_go(self) -> None:
         while len(self._finished) > FINISHED_KEPT:
             oldest, _ = self._finished.popitem(last=False)
-            if (task := self.state.tasks.get(oldest)) and task.status not in OPEN:
-                del self.state.tasks[oldest]
+            self.state.tasks.pop(oldest, None)
 
     def _void(self) -> None:
         self._stale = True
+        self._voids += 1
 
     async def _rebuild(self) -> None:
-        """Load what decisions need; its size grows with open tasks, not with history."""
-        self._stale = False
+        """Load what decisions need; its size grows with open tasks, not with history. Until then nobody decides."""
+        voids = self._voids
+        if self._newest is not None:
+            await asyncio.wait([self._newest])  # what was given before is on the disk, or never will be
         state = State()
         async with self.log.snapshot() as snapshot:
             open_tasks = "select doc from tasks where archived = 0 and status in ('pending', 'running', 'review')"
@@ -166,6 +212,7 @@ class Journal:
                 state.settings = msgspec.json.decode(row[0], type=Settings)
         self._finished.clear()
         self.state = state
+        self._stale = voids != self._voids
 
 
 def open_journal(

@@ -22,5 +22,8 @@ class Settings:
     async def edit(self, changes: SettingsEdit, actor: Actor) -> Values:
         """Change some; the others stay."""
         state = await self._journal.ready()
-        await self._journal.commit(settings.edit(state.settings, changes), actor)
-        return self._journal.state.settings
+        changed: list[Values] = []
+        await self._journal.commit(
+            settings.edit(state.settings, changes), actor, before_append=lambda: changed.append(state.settings)
+        )
+        return changed[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -67,12 +68,13 @@ class Tasks:
             ids.append(self._journal.new_id("task", index))
             created = tasks.create(one, id=ids[-1], at=now, actor=actor, batch_id=batch_id)
             events += created
-        started = [one for one in zip(new, ids, strict=True) if one[0].run]
-        for index, (one, id) in enumerate(started):
-            self._refuse_run(state.desktops[one.desktop_id], one.type, ahead=index)
-            created = State().apply(events[ids.index(id)])
-            assert isinstance(created, Task)
-            events += tasks.run(created, at=now)
+        waiting = self._waiting()
+        for one, event in zip(new, tuple(events), strict=True):
+            if one.run:
+                self._refuse_run(state.desktops[one.desktop_id], one.type, waiting)
+                created = State().apply(event)
+                assert isinstance(created, Task)
+                events += tasks.run(created, at=now)
         result: list[Task] = []
 
         def before_append() -> Statement | None:
@@ -97,7 +99,7 @@ class Tasks:
         """Start a pending task. It queues when its desktop is at maxConcurrentTasks."""
         task = await self._journal.task(id)
         events = tasks.run(task, at=self._journal.now())
-        self._refuse_run(self._journal.desktop(task.desktop_id), task.type)
+        self._refuse_run(self._journal.desktop(task.desktop_id), task.type, self._waiting())
         return await self._change(task, events, actor, remember)
 
     async def cancel(self, id: str, actor: Actor) -> Task:
@@ -125,6 +127,7 @@ class Tasks:
         approval = self._journal.pending_approval(id)
         events = tasks.review(task, approval, decision, feedback, at=now, actor=actor)
         if retry:
+            self._refuse_removed(task)
             rejected = msgspec.structs.replace(task, status="failed")
             events += tasks.retry(rejected, id=self._journal.new_id("task"), at=now, actor=actor, feedback=feedback)
         return await self._change(task, events, actor, remember)
@@ -132,8 +135,7 @@ class Tasks:
     async def retry(self, id: str, actor: Actor, *, remember: Remember[Task] | None = None) -> Task:
         """A new pending task with the same content."""
         task = await self._journal.task(id)
-        if self._journal.desktop(task.desktop_id).removed_at:
-            raise Refused(DESKTOP_REMOVED, name=self._journal.desktop(task.desktop_id).name)
+        self._refuse_removed(task)
         new_id = self._journal.new_id("task")
         feedback = task.feedback if task.status == "failed" else None
         events = tasks.retry(task, id=new_id, at=self._journal.now(), actor=actor, feedback=feedback)
@@ -155,10 +157,13 @@ class Tasks:
         self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None
     ) -> Applied:
         """Start every pending task of several."""
+        waiting: Counter[str] | None = None
 
-        def decide(task: Task, ahead: int) -> list[Event]:
+        def decide(task: Task, _: int) -> list[Event]:
+            nonlocal waiting
+            waiting = self._waiting() if waiting is None else waiting  # counted once, when all tasks are in memory
             events = tasks.run(task, at=self._journal.now())
-            self._refuse_run(self._journal.desktop(task.desktop_id), task.type, ahead=ahead)
+            self._refuse_run(self._journal.desktop(task.desktop_id), task.type, waiting)
             return events
 
         return await self._each(ids, decide, actor, remember)
@@ -176,8 +181,7 @@ class Tasks:
         def decide(task: Task, ahead: int) -> list[Event]:
             if task.status not in ("failed", "cancelled") or task.archived:
                 return []
-            if (desktop := self._journal.desktop(task.desktop_id)).removed_at:
-                raise Refused(DESKTOP_REMOVED, name=desktop.name)
+            self._refuse_removed(task)
             made.append(self._journal.new_id("task", ahead))
             return [
                 msgspec.structs.replace(event, batch_id=task.batch_id) if hasattr(event, "batch_id") else event
@@ -194,29 +198,35 @@ class Tasks:
         remember: Remember[Applied] | None = None,
     ) -> Applied:
         """Decide on several tasks, and append everything at once; a refusal skips its task only."""
-        # Loaded now, so that all are decided between two awaits; of many, finished ones may have left the memory again.
-        loaded = {id: await self._journal.task(id) for id in ids}
         events: list[Event] = []
         applied: list[str] = []
         skipped: list[dict[str, str]] = []
-        for id in ids:
-            task = self._journal.state.tasks.get(id, loaded[id])
+        for task in await self._journal.tasks(tuple(dict.fromkeys(ids))):
             try:
                 decided = decide(task, len(applied))
             except Refused as refused:
-                skipped.append({"taskId": id, "code": refused.code})
+                skipped.append({"taskId": task.id, "code": refused.code})
                 continue
             if decided:
-                applied.append(id)
+                applied.append(task.id)
                 events += decided
             else:
-                skipped.append({"taskId": id, "code": "nothing_to_do"})
+                skipped.append({"taskId": task.id, "code": "nothing_to_do"})
         result = Applied(applied, skipped)
         await self._journal.commit(events, actor, before_append=lambda: remember(result) if remember else None)
         return result
 
-    def _refuse_run(self, desktop: Desktop, type: str, *, ahead: int = 0) -> None:
-        """Refuse to run on a desktop that cannot take it."""
+    def _waiting(self) -> Counter[str]:
+        """How many tasks are queued, by desktop."""
+        return Counter(task.desktop_id for task in self._journal.state.tasks.values() if task.phase == "queued")
+
+    def _refuse_removed(self, task: Task) -> None:
+        """Refuse a new task for a desktop that is gone."""
+        if (desktop := self._journal.desktop(task.desktop_id)).removed_at:
+            raise Refused(DESKTOP_REMOVED, name=desktop.name)
+
+    def _refuse_run(self, desktop: Desktop, type: str, waiting: Counter[str]) -> None:
+        """Refuse to run on a desktop that cannot take it; else it is counted among those that wait."""
         if desktop.removed_at:
             raise Refused(DESKTOP_REMOVED, name=desktop.name)
         if desktop.status != "running":
@@ -225,11 +235,9 @@ class Tasks:
             raise Refused(AGENT_NOT_CONFIGURED, name=desktop.name)
         if type == "prompt" and not desktop.agent_ready:
             raise Refused(AGENT_NOT_READY, name=desktop.name)
-        waiting = ahead + sum(
-            task.desktop_id == desktop.id and task.phase == "queued" for task in self._journal.state.tasks.values()
-        )
-        if waiting >= limits.WAITING_TASKS_MAX:
-            raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting)
+        if waiting[desktop.id] >= limits.WAITING_TASKS_MAX:
+            raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting[desktop.id])
+        waiting[desktop.id] += 1
 
     async def _change(
         self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] | None = None

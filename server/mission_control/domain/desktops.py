@@ -35,39 +35,39 @@ from .events import (
     DesktopUpdated,
     Event,
 )
-from .tasks import labels_problem
+from .tasks import cancel, labels_problem
 from .values import Error, Time, Value
 
 
-class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
+class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", frozen=True, kw_only=True):
     """How to sign in; secrets are write-only."""
 
 
-class KeyAuth(NewAuth, tag="key", kw_only=True):
+class KeyAuth(NewAuth, tag="key", frozen=True, kw_only=True):
     """A private key in OpenSSH or PEM form."""
 
     private_key: str
     passphrase: str | None = None
 
 
-class PasswordAuth(NewAuth, tag="password", kw_only=True):
+class PasswordAuth(NewAuth, tag="password", frozen=True, kw_only=True):
     """A password of the account."""
 
     password: str
 
 
-class AgentAuth(NewAuth, tag="agent", kw_only=True):
+class AgentAuth(NewAuth, tag="agent", frozen=True, kw_only=True):
     """The SSH agent of the account that the server runs as."""
 
 
-class ConfigAuth(NewAuth, tag="config", kw_only=True):
+class ConfigAuth(NewAuth, tag="config", frozen=True, kw_only=True):
     """What `~/.ssh/config` of the account that the server runs as says for this host alias."""
 
 
 AnyAuth = KeyAuth | PasswordAuth | AgentAuth | ConfigAuth
 
 
-class NewSsh(Value, forbid_unknown_fields=True, kw_only=True):
+class NewSsh(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where a desktop is."""
 
     host: str
@@ -77,7 +77,7 @@ class NewSsh(Value, forbid_unknown_fields=True, kw_only=True):
     auth: AnyAuth
 
 
-class NewAgent(Value, forbid_unknown_fields=True, kw_only=True):
+class NewAgent(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The chat endpoint of its agent."""
 
     kind: AgentKind
@@ -87,7 +87,7 @@ class NewAgent(Value, forbid_unknown_fields=True, kw_only=True):
     via: AgentVia = "direct"
 
 
-class NewDesktop(Value, forbid_unknown_fields=True, kw_only=True):
+class NewDesktop(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person or a script gives to add a desktop."""
 
     name: str
@@ -97,7 +97,7 @@ class NewDesktop(Value, forbid_unknown_fields=True, kw_only=True):
     max_concurrent_tasks: int = limits.CONCURRENT_TASKS_DEFAULT
 
 
-class SshEdit(Value, forbid_unknown_fields=True, kw_only=True):
+class SshEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Changes of the address or sign-in; absent fields stay."""
 
     host: str | UnsetType = UNSET
@@ -107,7 +107,7 @@ class SshEdit(Value, forbid_unknown_fields=True, kw_only=True):
     auth: AnyAuth | UnsetType = UNSET
 
 
-class DesktopEdit(Value, forbid_unknown_fields=True, kw_only=True):
+class DesktopEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What may be changed; absent fields stay."""
 
     name: str | UnsetType = UNSET
@@ -242,10 +242,11 @@ def _agent_of(new: NewAgent | None) -> Agent | None:
 def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     """Change a desktop; nothing when nothing differs. A new address or sign-in connects it anew.
 
-    A changed address needs its secret again, and so does a changed agent URL: a stored secret is never sent elsewhere.
+    A changed address needs its secret again, and so does an agent that is reached elsewhere: a stored secret is never
+    sent to another place.
     """
     _refuse_removed(desktop)
-    old, ssh, boots = desktop.ssh, desktop.ssh, False
+    old, ssh, boots, moved = desktop.ssh, desktop.ssh, False, False
     if changes.ssh is not UNSET:
         given = {name: value for name in ("host", "port", "username") if (value := getattr(changes.ssh, name)) is not UNSET}
         ssh = msgspec.structs.replace(ssh, **given)
@@ -262,23 +263,16 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
         if changes.ssh.host_key_fingerprint is not UNSET:
             ssh = pin(ssh, changes.ssh.host_key_fingerprint)
         boots = boots or ssh != old
-    agent = desktop.agent
-    if changes.agent is not UNSET:
-        agent = _agent_of(changes.agent)
-        same = agent is not None and desktop.agent is not None and agent.url == desktop.agent.url
-        if changes.agent is not None and agent and desktop.agent and desktop.agent.has_token and not agent.has_token:
-            if not same:
-                raise Refused(SECRET_NEEDED, errors=(FieldError("/agent/token", "is needed"),), what="agent URL")
-            agent = msgspec.structs.replace(agent, has_token=True)
+    agent, rekeyed = _edited_agent(desktop, changes.agent, moved=moved)
     name = desktop.name if changes.name is UNSET else changes.name
     labels = desktop.labels if changes.labels is UNSET else changes.labels
     most = desktop.max_concurrent_tasks if changes.max_concurrent_tasks is UNSET else changes.max_concurrent_tasks
-    _check_edit(name, ssh, agent, labels, most)
+    _check_edit(name, ssh, labels, most)
     status = desktop.status
     if boots and status != "stopped":
         status = "booting" if ssh.host_key_fingerprint else "pending"
     if (name, ssh, agent, labels, most) == (desktop.name, old, desktop.agent, desktop.labels, desktop.max_concurrent_tasks):
-        if not boots:
+        if not boots and not rekeyed:
             return []
     return [
         DesktopUpdated(
@@ -288,7 +282,7 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
             version=desktop.version + 1,
             ssh=ssh,
             agent=agent,
-            agent_ready=desktop.agent_ready if agent == desktop.agent else False,
+            agent_ready=desktop.agent_ready and agent == desktop.agent and not rekeyed,
             labels=labels,
             max_concurrent_tasks=most,
             error=None if boots else desktop.error,
@@ -296,11 +290,37 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     ]
 
 
-def _check_edit(name: str, ssh: Ssh, agent: Agent | None, labels: tuple[str, ...], most: int) -> None:
+def _edited_agent(
+    desktop: Desktop, new: NewAgent | None | UnsetType, *, moved: bool
+) -> tuple[Agent | None, bool]:
+    """The agent after an edit, and whether its token was given anew. A token goes only where it went before."""
+    old = desktop.agent
+    if new is UNSET:
+        agent = old
+    else:
+        if new is not None and (wrong := _url_problem(new.url)):
+            raise invalid("/agent/url", wrong)
+        agent = _agent_of(new)
+        if agent and agent.has_token:
+            return agent, True
+    if agent and old and old.has_token:
+        # "Over SSH" the same URL names another place once the desktop's address has changed.
+        if (agent.url, agent.via) != (old.url, old.via) or (moved and agent.via == "ssh"):
+            raise Refused(SECRET_NEEDED, errors=(FieldError("/agent/token", "is needed"),), what="agent address")
+        agent = msgspec.structs.replace(agent, has_token=True)
+    return agent, False
+
+
+def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int) -> None:
     as_new = NewDesktop(
         name=name,
-        ssh=NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, auth=AgentAuth()),
-        agent=NewAgent(kind=agent.kind, url=agent.url) if agent else None,
+        ssh=NewSsh(
+            host=ssh.host,
+            port=ssh.port,
+            username=ssh.username,
+            host_key_fingerprint=ssh.host_key_fingerprint,
+            auth=AgentAuth(),
+        ),
         labels=labels,
         max_concurrent_tasks=most,
     )
@@ -309,16 +329,20 @@ def _check_edit(name: str, ssh: Ssh, agent: Agent | None, labels: tuple[str, ...
 
 
 def pin(ssh: Ssh, fingerprint: str) -> Ssh:
-    """The address with one of the offered host keys confirmed.
+    """The address with one of the offered host keys confirmed; one that has offered none yet is compared when it does.
 
     Raises Refused when the host did not offer it.
     """
+    if not ssh.offered_host_keys:
+        return msgspec.structs.replace(ssh, host_key_fingerprint=fingerprint, host_key=None)
     key = _offered_key(ssh.offered_host_keys, fingerprint)
     return msgspec.structs.replace(ssh, host_key_fingerprint=fingerprint, host_key=key.public_key)
 
 
 def offer(desktop: Desktop, offered: Sequence[HostKey]) -> list[Event]:
     """Take down which host keys the host shows; a fingerprint that was given before is pinned if it is among them."""
+    if desktop.removed_at or not offered:
+        return []
     ssh = msgspec.structs.replace(
         desktop.ssh,
         offered_fingerprints=tuple(key.fingerprint for key in offered),
@@ -431,9 +455,10 @@ def stop(desktop: Desktop) -> list[Event]:
 def start(desktop: Desktop) -> list[Event]:
     """Bring it back into service; it is connected first."""
     _refuse_removed(desktop)
-    if desktop.status == "running":
+    status = "booting" if desktop.ssh.host_key_fingerprint else "pending"
+    if desktop.status in ("running", status):
         return []
-    return [_updated(desktop, status="booting" if desktop.ssh.host_key_fingerprint else "pending", error=None)]
+    return [_updated(desktop, status=status, error=None)]
 
 
 def restart(desktop: Desktop) -> list[Event]:
@@ -445,8 +470,6 @@ def restart(desktop: Desktop) -> list[Event]:
 
 def remove(desktop: Desktop, tasks: Sequence[Task], *, at: Time) -> list[Event]:
     """Take it out of the fleet for good; its pending tasks are cancelled. Not while something runs on it."""
-    from .tasks import cancel
-
     _refuse_removed(desktop)
     mine = [task for task in tasks if task.desktop_id == desktop.id]
     running = [task for task in mine if task.status == "running"]

@@ -15,10 +15,12 @@ TaskStatus = Literal["pending", "running", "review", "done", "failed", "cancelle
 STATUSES: tuple[TaskStatus, ...] = ("pending", "running", "review", "done", "failed", "cancelled")
 OPEN: frozenset[TaskStatus] = frozenset(("pending", "running", "review"))
 Phase = Literal["queued", "starting", "streaming", "draining"]
+PHASES: tuple[Phase, ...] = ("queued", "starting", "streaming", "draining")
+"""In the order in which a run goes through them; it may leave some out and never goes back."""
 Decision = Literal["approve", "reject"]
 
 
-class TaskFacts(Value, kw_only=True):
+class TaskFacts(Value, frozen=True, kw_only=True):
     """What is known about a task."""
 
     type: TaskType
@@ -54,7 +56,7 @@ class TaskFacts(Value, kw_only=True):
     version: int = 1
 
 
-class Task(TaskFacts, kw_only=True):
+class Task(TaskFacts, frozen=True, kw_only=True):
     """A task as it is now."""
 
     id: str
@@ -63,7 +65,7 @@ class Task(TaskFacts, kw_only=True):
 ApprovalStatus = Literal["pending", "approved", "rejected"]
 
 
-class ApprovalFacts(Value, kw_only=True):
+class ApprovalFacts(Value, frozen=True, kw_only=True):
     """That a finished task waits for a decision, and the decision."""
 
     task_id: str
@@ -75,7 +77,7 @@ class ApprovalFacts(Value, kw_only=True):
     feedback: str | None = None
 
 
-class Approval(ApprovalFacts, kw_only=True):
+class Approval(ApprovalFacts, frozen=True, kw_only=True):
     """An approval as it is now."""
 
     id: str
@@ -88,7 +90,7 @@ AgentKind = Literal["openai", "openclaw"]
 AgentVia = Literal["ssh", "direct"]
 
 
-class HostKey(Value, kw_only=True):
+class HostKey(Value, frozen=True, kw_only=True):
     """A host key as the host offers it; `public_key` is its line as in known_hosts, without the host."""
 
     type: str
@@ -96,13 +98,13 @@ class HostKey(Value, kw_only=True):
     public_key: str
 
 
-class Auth(Value, kw_only=True):
+class Auth(Value, frozen=True, kw_only=True):
     """How the server signs in; the secret itself is sealed elsewhere."""
 
     kind: AuthKind
 
 
-class Ssh(Value, kw_only=True):
+class Ssh(Value, frozen=True, kw_only=True):
     """Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first."""
 
     host: str
@@ -115,7 +117,7 @@ class Ssh(Value, kw_only=True):
     offered_host_keys: tuple[HostKey, ...] = ()
 
 
-class Agent(Value, kw_only=True):
+class Agent(Value, frozen=True, kw_only=True):
     """The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL."""
 
     kind: AgentKind
@@ -125,7 +127,7 @@ class Agent(Value, kw_only=True):
     has_token: bool = False
 
 
-class OutpostFacts(Value, kw_only=True):
+class OutpostFacts(Value, frozen=True, kw_only=True):
     """What keeps runs alive on the desktop."""
 
     version: str
@@ -133,7 +135,7 @@ class OutpostFacts(Value, kw_only=True):
     directory: str
 
 
-class DesktopFacts(Value, kw_only=True):
+class DesktopFacts(Value, frozen=True, kw_only=True):
     """What is known about a desktop. `durable` tells whether its runs survive a lost connection."""
 
     name: str
@@ -158,19 +160,19 @@ class DesktopFacts(Value, kw_only=True):
     version: int = 1
 
 
-class Desktop(DesktopFacts, kw_only=True):
+class Desktop(DesktopFacts, frozen=True, kw_only=True):
     """A desktop as it is now."""
 
     id: str
 
 
-class Settings(Value, kw_only=True):
+class Settings(Value, frozen=True, kw_only=True):
     """What people change at run time."""
 
     task_approval_mode: bool = False
 
 
-class Key(Value, kw_only=True):
+class Key(Value, frozen=True, kw_only=True):
     """An API key: never the key itself, only its last 4 characters."""
 
     id: str

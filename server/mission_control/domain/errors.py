@@ -80,7 +80,7 @@ IDEMPOTENCY_KEY_REUSED = _refusal(
 IDEMPOTENCY_IN_PROGRESS = _refusal(
     "idempotency_in_progress", 409, "A request with this Idempotency-Key is still being carried out. Try again shortly."
 )
-LOG_UNAVAILABLE = _refusal("log_unavailable", 503, "The event log cannot be written: {reason} Nothing was changed.")
+LOG_UNAVAILABLE = _refusal("log_unavailable", 503, "The event log is not available: {reason}")
 SHUTTING_DOWN = _refusal("shutting_down", 503, "The server is stopping. Try again when it is back.")
 NOT_READY = _refusal("not_ready", 503, "The server is up, but tasks do not run: the runner is not alive. See its log.")
 INTERNAL_ERROR = _refusal(

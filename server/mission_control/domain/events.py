@@ -34,14 +34,14 @@ Maybe = Union[T, UnsetType]  # noqa: UP007 - a union that takes a parameter
 Stream = Literal["stdout", "stderr", "response"]
 
 
-class TaskCreated(TaskFacts, kw_only=True):
+class TaskCreated(TaskFacts, frozen=True, kw_only=True):
     """A task exists, in pending. The payload is the whole task."""
 
     TYPE: ClassVar[str] = "task.created"
     task_id: str
 
 
-class TaskUpdated(Value, kw_only=True):
+class TaskUpdated(Value, frozen=True, kw_only=True):
     """A pending task was edited."""
 
     TYPE: ClassVar[str] = "task.updated"
@@ -59,7 +59,7 @@ class TaskUpdated(Value, kw_only=True):
     tty: Maybe[bool] = UNSET
 
 
-class TaskStarted(Value, kw_only=True):
+class TaskStarted(Value, frozen=True, kw_only=True):
     """Somebody ran it; it waits for a place on its desktop."""
 
     TYPE: ClassVar[str] = "task.started"
@@ -71,7 +71,7 @@ class TaskStarted(Value, kw_only=True):
     started_at: Time
 
 
-class TaskPhase(Value, kw_only=True):
+class TaskPhase(Value, frozen=True, kw_only=True):
     """What people wait for while it runs. `starting` is in the log before anything is sent to the desktop."""
 
     TYPE: ClassVar[str] = "task.phase"
@@ -83,7 +83,7 @@ class TaskPhase(Value, kw_only=True):
     executed_at: Maybe[Time] = UNSET
 
 
-class TaskCancelRequested(Value, kw_only=True):
+class TaskCancelRequested(Value, frozen=True, kw_only=True):
     """Somebody wants a running task to end; it ends as cancelled when the desktop says so."""
 
     TYPE: ClassVar[str] = "task.cancelRequested"
@@ -94,7 +94,7 @@ class TaskCancelRequested(Value, kw_only=True):
     cancel_requested_at: Time
 
 
-class _TaskEnd(Value, kw_only=True):
+class TaskEnd(Value, frozen=True, kw_only=True):
     """What is known when a run is over. Durations are milliseconds from `executedAt`."""
 
     task_id: str
@@ -113,31 +113,31 @@ class _TaskEnd(Value, kw_only=True):
     feedback: Maybe[str | None] = UNSET
 
 
-class TaskReview(_TaskEnd, kw_only=True):
+class TaskReview(TaskEnd, frozen=True, kw_only=True):
     """The run succeeded and waits for a person's decision."""
 
     TYPE: ClassVar[str] = "task.review"
 
 
-class TaskCompleted(_TaskEnd, kw_only=True):
+class TaskCompleted(TaskEnd, frozen=True, kw_only=True):
     """Done: it ran successfully, or a person approved it."""
 
     TYPE: ClassVar[str] = "task.completed"
 
 
-class TaskFailed(_TaskEnd, kw_only=True):
+class TaskFailed(TaskEnd, frozen=True, kw_only=True):
     """Failed: it errored during execution, or a person rejected it."""
 
     TYPE: ClassVar[str] = "task.failed"
 
 
-class TaskCancelled(_TaskEnd, kw_only=True):
+class TaskCancelled(TaskEnd, frozen=True, kw_only=True):
     """Cancelled by hand before completion."""
 
     TYPE: ClassVar[str] = "task.cancelled"
 
 
-class TaskArchived(Value, kw_only=True):
+class TaskArchived(Value, frozen=True, kw_only=True):
     """Hidden from lists; the log keeps it."""
 
     TYPE: ClassVar[str] = "task.archived"
@@ -147,7 +147,7 @@ class TaskArchived(Value, kw_only=True):
     archived: bool = True
 
 
-class TaskNote(Value, kw_only=True):
+class TaskNote(Value, frozen=True, kw_only=True):
     """Something worth knowing about a task that does not change its state."""
 
     TYPE: ClassVar[str] = "task.note"
@@ -156,7 +156,7 @@ class TaskNote(Value, kw_only=True):
     text: str
 
 
-class TaskOutput(Value, kw_only=True):
+class TaskOutput(Value, frozen=True, kw_only=True):
     """A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
 
     `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
@@ -176,7 +176,7 @@ class TaskOutput(Value, kw_only=True):
     base64: Maybe[str] = UNSET
 
 
-class TaskOutputGap(Value, kw_only=True):
+class TaskOutputGap(Value, frozen=True, kw_only=True):
     """Bytes of the run that are known to be lost, as positions of the run."""
 
     TYPE: ClassVar[str] = "task.outputGap"
@@ -186,7 +186,7 @@ class TaskOutputGap(Value, kw_only=True):
     reason: str
 
 
-class TaskResponse(Value, kw_only=True):
+class TaskResponse(Value, frozen=True, kw_only=True):
     """The head of an agent endpoint's answer, ahead of its body."""
 
     TYPE: ClassVar[str] = "task.response"
@@ -196,35 +196,35 @@ class TaskResponse(Value, kw_only=True):
     retry_after: str | None
 
 
-class TaskProgress(Progress, kw_only=True):
+class TaskProgress(Progress, frozen=True, kw_only=True):
     """What the agent does, derived from its answer."""
 
     TYPE: ClassVar[str] = "task.progress"
     task_id: str
 
 
-class ApprovalCreated(ApprovalFacts, kw_only=True):
+class ApprovalCreated(ApprovalFacts, frozen=True, kw_only=True):
     """A finished task waits for a decision. The payload is the whole approval."""
 
     TYPE: ClassVar[str] = "approval.created"
     approval_id: str
 
 
-class ApprovalResolved(ApprovalFacts, kw_only=True):
+class ApprovalResolved(ApprovalFacts, frozen=True, kw_only=True):
     """A person decided. The payload is the whole approval."""
 
     TYPE: ClassVar[str] = "approval.resolved"
     approval_id: str
 
 
-class DesktopCreated(DesktopFacts, kw_only=True):
+class DesktopCreated(DesktopFacts, frozen=True, kw_only=True):
     """A desktop was added. The payload is the whole desktop."""
 
     TYPE: ClassVar[str] = "desktop.created"
     desktop_id: str
 
 
-class _DesktopChange(Value, kw_only=True):
+class _DesktopChange(Value, frozen=True, kw_only=True):
     desktop_id: str
     name: str
     status: DesktopStatus
@@ -237,7 +237,7 @@ class _DesktopChange(Value, kw_only=True):
     agent_ready: Maybe[bool] = UNSET
 
 
-class DesktopUpdated(_DesktopChange, kw_only=True):
+class DesktopUpdated(_DesktopChange, frozen=True, kw_only=True):
     """Its description changed."""
 
     TYPE: ClassVar[str] = "desktop.updated"
@@ -247,7 +247,7 @@ class DesktopUpdated(_DesktopChange, kw_only=True):
     max_concurrent_tasks: Maybe[int] = UNSET
 
 
-class DesktopStarted(_DesktopChange, kw_only=True):
+class DesktopStarted(_DesktopChange, frozen=True, kw_only=True):
     """It can be used: connected, authenticated, and its shell answers."""
 
     TYPE: ClassVar[str] = "desktop.started"
@@ -256,44 +256,44 @@ class DesktopStarted(_DesktopChange, kw_only=True):
     outpost: Maybe[OutpostFacts | None] = UNSET
 
 
-class DesktopStopped(_DesktopChange, kw_only=True):
+class DesktopStopped(_DesktopChange, frozen=True, kw_only=True):
     """A person took it out of service."""
 
     TYPE: ClassVar[str] = "desktop.stopped"
 
 
-class DesktopError(_DesktopChange, kw_only=True):
+class DesktopError(_DesktopChange, frozen=True, kw_only=True):
     """It cannot be used, and `error` says why and what to do."""
 
     TYPE: ClassVar[str] = "desktop.error"
 
 
-class DesktopLink(_DesktopChange, kw_only=True):
+class DesktopLink(_DesktopChange, frozen=True, kw_only=True):
     """The connection to it came, went, or is being tried again."""
 
     TYPE: ClassVar[str] = "desktop.link"
 
 
-class DesktopAgentReady(_DesktopChange, kw_only=True):
+class DesktopAgentReady(_DesktopChange, frozen=True, kw_only=True):
     """Its agent became ready, or stopped being so."""
 
     TYPE: ClassVar[str] = "desktop.agentReady"
 
 
-class DesktopRemoved(_DesktopChange, kw_only=True):
+class DesktopRemoved(_DesktopChange, frozen=True, kw_only=True):
     """It is gone from the fleet; its history stays readable."""
 
     TYPE: ClassVar[str] = "desktop.removed"
     removed_at: Time
 
 
-class SettingsUpdated(Settings, kw_only=True):
+class SettingsUpdated(Settings, frozen=True, kw_only=True):
     """The payload is all settings as they now are."""
 
     TYPE: ClassVar[str] = "settings.updated"
 
 
-class KeyCreated(Value, kw_only=True):
+class KeyCreated(Value, frozen=True, kw_only=True):
     """A key was made; neither the key nor its digest is in the log."""
 
     TYPE: ClassVar[str] = "key.created"
@@ -305,7 +305,7 @@ class KeyCreated(Value, kw_only=True):
     expires_at: Time | None
 
 
-class KeyRevoked(Value, kw_only=True):
+class KeyRevoked(Value, frozen=True, kw_only=True):
     """A key no longer opens anything."""
 
     TYPE: ClassVar[str] = "key.revoked"

@@ -9,7 +9,7 @@ BULK_TYPES = frozenset(("task.output", "task.progress", "task.response"))
 """What runs produce in bulk; readers that do not want it are served by an index that leaves it out."""
 
 
-class Filter(Value, kw_only=True):
+class Filter(Value, frozen=True, kw_only=True):
     """Types (None = all), and optionally one task or one desktop."""
 
     types: frozenset[str] | None = None

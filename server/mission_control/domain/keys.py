@@ -20,7 +20,7 @@ PREFIX = "mc_k_"
 KEY_BYTES = 32
 
 
-class NewKey(Value, forbid_unknown_fields=True, kw_only=True):
+class NewKey(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person gives to make a key."""
 
     name: str

@@ -10,7 +10,7 @@ from .events import Event, SettingsUpdated
 from .values import Value
 
 
-class SettingsEdit(Value, forbid_unknown_fields=True, kw_only=True):
+class SettingsEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Changes; absent fields stay."""
 
     task_approval_mode: bool | UnsetType = UNSET

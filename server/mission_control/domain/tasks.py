@@ -7,13 +7,13 @@ them. Only a run that would be done enters review. A retry is a new task linked 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from . import limits
-from .entities import OPEN, Approval, Phase, Task, TaskType
+from .entities import OPEN, PHASES, Approval, Phase, Task, TaskStatus, TaskType
 from .errors import (
     TASK_NOT_CANCELLABLE,
     TASK_NOT_FINISHED,
@@ -41,10 +41,11 @@ from .events import (
 from .values import Actor, Error, Time, Usage, Value
 
 Decision = Literal["approve", "reject"]
+E = TypeVar("E", TaskReview, TaskCompleted, TaskFailed, TaskCancelled)
 
 REJECTED = "rejected"  # the error code of a task that a person rejected
 
-class NewTask(Value, forbid_unknown_fields=True, kw_only=True):
+class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person or a script asks for."""
 
     type: TaskType
@@ -60,7 +61,7 @@ class NewTask(Value, forbid_unknown_fields=True, kw_only=True):
     run: bool = False
 
 
-class TaskEdit(Value, forbid_unknown_fields=True, kw_only=True):
+class TaskEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What may be changed while a task is pending; absent fields stay."""
 
     content: str | UnsetType = UNSET
@@ -74,7 +75,7 @@ class TaskEdit(Value, forbid_unknown_fields=True, kw_only=True):
     tty: bool | UnsetType = UNSET
 
 
-class RunEnd(Value, kw_only=True):
+class RunEnd(Value, frozen=True, kw_only=True):
     """How a run ended. `error` is set exactly when it did not succeed."""
 
     exit_code: int | None = None
@@ -224,8 +225,8 @@ def run(task: Task, *, at: Time) -> list[Event]:
 
 
 def enter_phase(task: Task, phase: Phase, *, executed_at: Time | UnsetType = UNSET) -> list[Event]:
-    """Say what a running task is waiting for; nothing when it is over or already there."""
-    if task.status != "running" or task.phase == phase:
+    """Say what a running task is waiting for; nothing when it is over, already there or further on."""
+    if task.status != "running" or task.phase is None or PHASES.index(phase) <= PHASES.index(task.phase):
         return []
     return [
         TaskPhase(
@@ -276,30 +277,35 @@ def finish(task: Task, end: RunEnd, *, at: Time, approval_mode: bool, approval_i
     """
     if task.status != "running":
         return []
-    facts = {
-        "task_id": task.id,
-        "desktop_id": task.desktop_id,
-        "version": task.version + 1,
-        "completed_at": at,
-        "exit_code": end.exit_code,
-        "signal": end.signal,
-        "duration_ms": end.duration_ms,
-        "result": end.result,
-        "usage": end.usage,
-        "left_running": end.left_running,
-    }
     if task.cancel_requested_at:
-        return [TaskCancelled(status="cancelled", error=end.error, **facts)]
+        return [_ended(TaskCancelled, task, "cancelled", end, at)]
     if end.error:
-        return [TaskFailed(status="failed", error=end.error, **facts)]
+        return [_ended(TaskFailed, task, "failed", end, at)]
     if not (task.requires_approval or approval_mode):
-        return [TaskCompleted(status="done", **facts)]
+        return [_ended(TaskCompleted, task, "done", end, at)]
     return [
-        TaskReview(status="review", **facts | {"completed_at": None}),
+        _ended(TaskReview, task, "review", end, None),
         ApprovalCreated(
             approval_id=approval_id, task_id=task.id, desktop_id=task.desktop_id, status="pending", created_at=at
         ),
     ]
+
+
+def _ended(kind: type[E], task: Task, status: TaskStatus, end: RunEnd, completed_at: Time | None) -> E:
+    return kind(
+        task_id=task.id,
+        desktop_id=task.desktop_id,
+        status=status,
+        version=task.version + 1,
+        completed_at=completed_at,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        duration_ms=end.duration_ms,
+        error=end.error or UNSET,
+        result=end.result,
+        usage=end.usage,
+        left_running=end.left_running,
+    )
 
 
 def review(
@@ -343,9 +349,10 @@ def retry(task: Task, *, id: str, at: Time, actor: Actor, feedback: str | None =
     new, session = as_new(task), None
     if task.type == "prompt" and feedback:
         session = task.session_id
-        revised = f"{task.content}\n\nFeedback on the previous attempt:\n{feedback}"
-        if len(revised.encode()) <= limits.PROMPT_BYTES_MAX:
-            new = msgspec.structs.replace(new, content=revised)
+        said = f"Feedback on the previous attempt:\n{feedback}"
+        revised = f"{task.content}\n\n{said}"
+        fits = len(revised.encode()) <= limits.PROMPT_BYTES_MAX
+        new = msgspec.structs.replace(new, content=revised if fits else said)  # the session knows what was asked
     return create(new, id=id, at=at, actor=actor, retry_of=task.id, session_id=session)
 
 

@@ -19,7 +19,7 @@ class Value(Struct, frozen=True, kw_only=True, rename="camel"):
     """An immutable value, camelCase on the wire."""
 
 
-class Actor(Value, kw_only=True):
+class Actor(Value, frozen=True, kw_only=True):
     """Who did it: a key, a person's session, the local administration socket, or the system itself."""
 
     id: str
@@ -29,14 +29,14 @@ class Actor(Value, kw_only=True):
 SYSTEM = Actor(id="system", name="Mission Control")
 
 
-class Error(Value, kw_only=True):
+class Error(Value, frozen=True, kw_only=True):
     """Why something failed: a stable code, and a sentence that says what happened and what to do."""
 
     code: str
     message: str
 
 
-class Usage(Value, kw_only=True):
+class Usage(Value, frozen=True, kw_only=True):
     """Tokens that an agent reported for one prompt."""
 
     prompt_tokens: int = 0

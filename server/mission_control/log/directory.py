@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK_FILE = "lock"
@@ -32,14 +32,19 @@ def locked_directory(directory: Path) -> Iterator[Path]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "another process"
             raise DirectoryUnusable(
                 f"The data directory {directory} is in use by {holder}. "
                 "Stop it first, or choose another with --data-dir."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise DirectoryUnusable(
+                f"The data directory {directory} cannot be locked: {error.strerror}. Choose one on a local disk with --data-dir."
+            ) from None
+        with suppress(OSError):  # only tells others who holds it; a full disk is the log's to judge
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
         yield directory
     finally:
         os.close(descriptor)

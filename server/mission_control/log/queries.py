@@ -75,7 +75,7 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         names = tuple(f"{name} = ?" for name, _ in fixed)
         return _Where(index, " and ".join((*names, *conditions)), (*(value for _, value in fixed), *parameters))
 
-    statuses = wanted.statuses
+    statuses = tuple(dict.fromkeys(wanted.statuses))
     if order == "ended":
         statuses = tuple(status for status in statuses or ENDED if status in ENDED)
         if not statuses:
@@ -92,11 +92,14 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         if wanted.desktop_id is not None:
             add("desktop_id = ?", wanted.desktop_id)
         return [walk("tasks_by_end", ("archived", 0), ("status", status)) for status in statuses]
-    if wanted.desktop_id is not None:
+    are_open = bool(statuses) and OPEN.issuperset(statuses)  # few, on however many desktops
+    if wanted.desktop_id is not None and not are_open:
         if statuses:
             add(in_statuses, *statuses)
         return [walk("tasks_by_desktop", ("archived", 0), ("desktop_id", wanted.desktop_id))]
     if statuses:
+        if wanted.desktop_id is not None:
+            add("desktop_id = ?", wanted.desktop_id)
         return [walk("tasks_by_status", ("archived", 0), ("status", status)) for status in statuses]
     return [walk("tasks_listed", ("archived", 0))]
 
@@ -380,3 +383,13 @@ def _events_walk(wanted: EventFilter) -> tuple[str, tuple[object, ...], str]:
     if wanted.desktop_id is not None:
         return f"desktop_id = ? and {NO_BULK}", (wanted.desktop_id,), "events_state_by_desktop"
     return NO_BULK, (), "events_state"
+
+
+def newest_output(task_id: str, until: int) -> Query:
+    """The last pieces of a run's output and progress, newest first: enough to show its last line."""
+    return Query(
+        f"select {COLUMNS} from events indexed by events_by_task where task_id = ? and seq <= ?"
+        " and type in ('task.output', 'task.progress') order by seq desc limit 3",
+        (task_id, until),
+        ("events_by_task",),
+    )

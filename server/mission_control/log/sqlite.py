@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ import anyio
 
 from ..domain import limits
 from ..domain.filters import BULK_TYPES, Filter
-from .directory import DATABASE_FILE
+from .directory import DATABASE_FILE, DirectoryUnusable
 from .event_log import Batch, Page, StoredEvent
 from .ring import Ring
 from .writer import Writer
@@ -54,19 +55,25 @@ class Snapshot:
 
     async def events(self, sql: str, parameters: Parameters = ()) -> list[StoredEvent]:
         """The events of a query over `COLUMNS`, at most 1 MiB of them (one may be larger)."""
+        found, _ = await self.events_and_end(sql, parameters)
+        return found
+
+    async def events_and_end(self, sql: str, parameters: Parameters = ()) -> tuple[list[StoredEvent], bool]:
+        """As `events`, and whether that was everything that the query finds."""
         found: list[StoredEvent] = []
-        size, chunk = 0, 16
+        size, chunk = 0, 4
         async with self._database.execute(sql, tuple(parameters)) as cursor:
             while rows := await cursor.fetchmany(chunk):
                 for row in rows:
                     seq, at_us, type, task_id, desktop_id, actor, body = row
-                    found.append(StoredEvent(seq, at_us, type, task_id, desktop_id, actor.encode(), body))
-                    size += found[-1].size
-                if size >= limits.EVENTS_READ_BYTES_MAX:
-                    break
+                    event = StoredEvent(seq, at_us, type, task_id, desktop_id, actor.encode(), body)
+                    size += event.size
+                    if found and size > limits.EVENTS_READ_BYTES_MAX:
+                        return found, False
+                    found.append(event)
                 average = size // len(found) + 1
-                chunk = max(1, min(1000, (limits.EVENTS_READ_BYTES_MAX - size) // average))
-        return found
+                chunk = max(1, min(1000, (limits.EVENTS_READ_BYTES_MAX - size) // average + 1))
+        return found, True
 
 
 class SqliteLog:
@@ -108,7 +115,7 @@ class SqliteLog:
         if self._ring.holds_after(seq):
             return self._ring.read_after(seq, wanted)
         async with self.snapshot() as snapshot:
-            return await _read_after(snapshot, seq, min(snapshot.seq, self.head), wanted)
+            return await _read_after(snapshot, seq, wanted)
 
     async def wait_beyond(self, seq: int) -> None:
         while self._ring.head <= seq:
@@ -121,19 +128,25 @@ class SqliteLog:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """One moment of the log and its projections. Hold it for a few queries: it keeps the WAL from shrinking."""
+        """One moment of the log and its projections, never ahead of `head`.
+
+        Hold it for a few queries: it keeps the WAL from shrinking. Never take a second one inside.
+        """
         database = await self._readers.get()
         try:
             await database.execute("begin")
             async with database.execute("select coalesce(max(seq), 0) from events") as cursor:
                 row = await cursor.fetchone()
             assert row is not None
+            await self.wait_beyond(row[0] - 1)  # committed this moment, and published in the next
             yield Snapshot(database, row[0])
         finally:
-            with anyio.CancelScope(shield=True):
-                # Queued behind whatever a cancelled caller left running there; does nothing outside a transaction.
-                await database.rollback()
-            self._readers.put_nowait(database)
+            try:
+                with anyio.CancelScope(shield=True):
+                    # Queued behind whatever a cancelled caller left running there; does nothing outside a transaction.
+                    await database.rollback()
+            finally:  # also when that wait is cancelled: whoever comes next is queued behind it
+                self._readers.put_nowait(database)
 
     def published(self, events: list[StoredEvent]) -> None:
         """The writer made these durable: they may be seen now."""
@@ -152,22 +165,29 @@ class SqliteLog:
         }
 
 
-async def _read_after(snapshot: Snapshot, seq: int, until: int, wanted: Filter) -> Page:
-    """One read from the disk, through the index that fits the filter, over at most a thousand rows."""
+_STATE = f"type not in ({', '.join(repr(type) for type in sorted(BULK_TYPES))})"
+
+
+def _walk(wanted: Filter) -> tuple[str, tuple[object, ...]]:
+    """The index that leads to what a filter wants with the fewest others, as SQL, and its parameters."""
     if wanted.task_id is not None:
-        where, parameters = "task_id = ?", (wanted.task_id,)
-    elif not wanted.wants_bulk:
-        where = f"type not in ({', '.join(repr(type) for type in sorted(BULK_TYPES))})"
-        parameters = ()
-        if wanted.desktop_id is not None:
-            where, parameters = f"desktop_id = ? and {where}", (wanted.desktop_id,)
-    else:
-        where, parameters = "true", ()
-    sql = f"select {COLUMNS} from events where {where} and seq > ? and seq <= ? order by seq limit ?"
-    rows = await snapshot.events(sql, (*parameters, seq, until, limits.EVENTS_READ_MAX))
-    whole = len(rows) < limits.EVENTS_READ_MAX and sum(row.size for row in rows) < limits.EVENTS_READ_BYTES_MAX
+        if wanted.wants_bulk:
+            return "indexed by events_by_task where task_id = ?", (wanted.task_id,)
+        return f"indexed by events_state_by_task where task_id = ? and {_STATE}", (wanted.task_id,)
+    if wanted.wants_bulk:
+        return "where true", ()
+    if wanted.desktop_id is not None:
+        return f"indexed by events_state_by_desktop where desktop_id = ? and {_STATE}", (wanted.desktop_id,)
+    return f"indexed by events_state where {_STATE}", ()
+
+
+async def _read_after(snapshot: Snapshot, seq: int, wanted: Filter) -> Page:
+    """One read from the disk, over at most a thousand rows of the index that fits the filter."""
+    walk, parameters = _walk(wanted)
+    sql = f"select {COLUMNS} from events {walk} and seq > ? order by seq limit ?"
+    rows, is_end = await snapshot.events_and_end(sql, (*parameters, seq, limits.EVENTS_READ_MAX))
     found = [row for row in rows if wanted.matches(row.type, row.task_id, row.desktop_id)]
-    return Page(found, until if whole else rows[-1].seq)
+    return Page(found, snapshot.seq if is_end and len(rows) < limits.EVENTS_READ_MAX else rows[-1].seq)
 
 
 @asynccontextmanager
@@ -180,7 +200,8 @@ async def open_sqlite_log(
 ) -> AsyncIterator[SqliteLog]:
     """Open the log of a data directory (whose lock is held), making it when there is none.
 
-    Raises NewerSchema for a file of a newer version, LogBroken (as the block is left) when the disk fails.
+    Raises DirectoryUnusable where SQLite cannot work, NewerSchema for a file of a newer version, and LogBroken (in a
+    group, as the block is left) when the disk fails.
     """
     path = directory / DATABASE_FILE
 
@@ -189,12 +210,20 @@ async def open_sqlite_log(
         return disk.f_bavail * disk.f_frsize
 
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_connected(path))
-        await _prepare(database)
-        identity = dict(await database.execute_fetchall("select name, value from meta"))
-        newest = list(await database.execute_fetchall("select seq, chain from events order by seq desc limit 1"))
+        try:
+            if not path.exists():
+                path.touch(mode=0o600)  # SQLite gives its other files the same rights
+            database = await stack.enter_async_context(_connected(path))
+            await _prepare(database)
+            found = [tuple(row) for row in await database.execute_fetchall("select name, value from meta")]
+            identity: dict[str, str] = dict(found)
+            newest = list(await database.execute_fetchall("select seq, chain from events order by seq desc limit 1"))
+            readers = [await stack.enter_async_context(_connected(path, read_only=True)) for _ in range(READERS)]
+        except (OSError, sqlite3.Error) as error:
+            raise DirectoryUnusable(
+                f"The event log {path} cannot be opened: {error}. Restore a backup, or choose another --data-dir."
+            ) from error
         head, chain = newest[0] if newest else (0, bytes(32))
-        readers = [await stack.enter_async_context(_connected(path, read_only=True)) for _ in range(READERS)]
         ring = Ring(head, ring_bytes_max)
         writer = Writer(
             database,
@@ -220,15 +249,20 @@ async def open_sqlite_log(
 
 @asynccontextmanager
 async def _connected(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(path, isolation_level=None) as database:
-        pragmas = ["busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", "cache_size=-16000"]
-        writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full"]
-        pragmas += ["query_only=1"] if read_only else writing
-        for pragma in pragmas:
+    database = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "cache_size=-16000"]
+        reading = ["query_only=1", "cache_size=-4000"]
+        for pragma in ("busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", *(reading if read_only else writing)):
             await database.execute(f"pragma {pragma}")
+        (mode,) = next(iter(await database.execute_fetchall("pragma journal_mode")))
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"SQLite's WAL mode does not work there (it is {mode})")
         yield database
-        if not read_only:
-            await database.execute("pragma wal_checkpoint(truncate)")
+    finally:
+        # The writer's is the last: SQLite then takes the WAL into the file.
+        with anyio.CancelScope(shield=True):
+            await database.close()
 
 
 async def _prepare(database: aiosqlite.Connection) -> None:
@@ -242,8 +276,11 @@ async def _prepare(database: aiosqlite.Connection) -> None:
     if found == SCHEMA_VERSION:
         return
     schema = (files(__package__) / "schema.sql").read_text()
-    await database.executescript(f"begin exclusive;\n{schema}\npragma user_version = {SCHEMA_VERSION};\ncommit;")
-    identity = [("server_id", secrets.token_hex(8)), ("log_id", secrets.token_hex(8))]
-    await database.executemany("insert into meta values (?, ?)", identity)
+    server_id, log_id = secrets.token_hex(8), secrets.token_hex(8)
+    await database.executescript(
+        f"begin exclusive;\n{schema}\n"
+        f"insert into meta values ('server_id', '{server_id}'), ('log_id', '{log_id}');\n"
+        f"pragma user_version = {SCHEMA_VERSION};\ncommit;"
+    )
 
 

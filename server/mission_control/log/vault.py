@@ -11,9 +11,11 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from .directory import DirectoryUnusable
 from .event_log import Statement
 
 KEY_FILE = "seal.key"
+KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
@@ -53,14 +55,33 @@ def _place(owner: str, name: str) -> bytes:
 
 
 def _key(path: Path) -> bytes:
-    """Read the key file, or make it: 32 random bytes, readable by its owner only."""
+    """Read the key file, or make it: 32 random bytes, readable by its owner only.
+
+    It gets its name when it is whole and durable, so that no crash leaves half a key, or secrets without their key.
+    Raises DirectoryUnusable.
+    """
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        key = os.urandom(32)
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
+        if not path.exists():
+            unfinished = path.with_suffix(".new")
+            unfinished.unlink(missing_ok=True)
+            descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+            _sync_directory(path.parent)
+        key = path.read_bytes()
+    except OSError as error:
+        raise DirectoryUnusable(f"The key file {path} cannot be made or read: {error.strerror}.") from None
+    if len(key) != KEY_BYTES:
+        raise DirectoryUnusable(f"The key file {path} is damaged: it has {len(key)} bytes. Restore it from a copy.")
     return key
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

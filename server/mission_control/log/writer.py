@@ -1,7 +1,8 @@
 """The one writer: whatever waits is appended in one transaction, synced, and only then seen.
 
 - State events go first; then output, runs taking turns, so that a flood does not delay another run's line.
-- A group is committed whole or not at all. When a commit fails, everybody who waits is told; nobody has seen anything.
+- A group is committed whole or not at all. When a commit fails, everybody whose batch rests on it is told: the group,
+  the state behind it, and the later output of the runs in it. Nobody has seen anything.
 - Checkpoints are small and run between transactions, on the same connection: no other one writes or checkpoints
   (SQLite before 3.51.3 can corrupt its WAL otherwise).
 """
@@ -16,19 +17,26 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import aiosqlite
+import anyio
 import msgspec
 import structlog
 
 from ..domain import limits
 from ..domain.events import subject_of
-from .event_log import Batch, LogUnavailable, StoredEvent
+from ..domain.values import SYSTEM
+from .event_log import Batch, LogUnavailable, Statement, StoredEvent
 from .projections import upserts
 
 STATE_TRANSACTION_BYTES_MAX = 8 * 1024 * 1024  # the largest request fits into one transaction
 FREE_CHECK_US = 250_000  # how old a reading of the free disk space may be
 
-PASSING_TROUBLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
 """Errors after which the handle can still be trusted: nothing of the transaction is on the disk."""
+
+PROBE_SECONDS = 5.0  # between two looks at a disk that refused, when nobody else writes
+_PROBE = Statement("update meta set value = value where name = 'log_id'", ())
+
+_NOTHING_CHANGED = "Nothing was changed."
+_OUTCOME_UNKNOWN = "Whether this was recorded shows when the server is back."
 
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -45,6 +53,7 @@ class LogBroken(Exception):
 
 class _Waiting(NamedTuple):
     batch: Batch
+    actor: bytes
     bodies: list[bytes]
     size: int
     done: asyncio.Future[int]
@@ -75,20 +84,24 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._broken: LogBroken | None = None
+        self._failure: str | None = None  # why the last commit failed, until one succeeds
         self._since_checkpoint = 0
         self._commits = 0
         self.on_refusal: Callable[[], None] = lambda: None
-        self.trouble: str | None = None  # why the last commit failed, until one succeeds
 
     def submit(self, batch: Batch) -> asyncio.Future[int]:
-        """Give a batch; the future has the seq of its last event once it is durable, or LogUnavailable."""
+        """Give a batch; the future has the seq of its last event once it is durable, or LogUnavailable.
+
+        Raises what encoding raises, for what no JSON can carry: that fails its own caller and nobody else.
+        """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if self._broken or self._closing:
-            done.set_exception(LogUnavailable(str(self._broken or "the server is stopping.")))
-            return done
         bodies = [_encode(event) for event in batch.events]
-        waiting = _Waiting(batch, bodies, sum(map(len, bodies)), done)
-        if batch.run is None:
+        waiting = _Waiting(batch, _encode(batch.actor), bodies, sum(map(len, bodies)), done)
+        if self._broken or self._closing:
+            if batch.run is None:
+                self.on_refusal()
+            _tell(waiting, f"{self._broken or 'the server is stopping'}. {_NOTHING_CHANGED}")
+        elif batch.run is None:
             self._state.append(waiting)
         else:
             self._output.setdefault(batch.run, deque()).append(waiting)
@@ -97,18 +110,36 @@ class Writer:
 
     async def run(self) -> None:
         """Write until `close`, then what is still waiting. Raises LogBroken."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while group := self._take():
-                await self._commit(group)
-            if self._closing:
-                return
+        group: list[_Waiting] = []
+        try:
+            while True:
+                with anyio.move_on_after(PROBE_SECONDS if self._failure else None):
+                    await self._wake.wait()
+                if not self._wake.is_set():
+                    self._probe()
+                self._wake.clear()
+                while group := self._take():
+                    await self._commit(group)
+                if self._closing:
+                    return
+        finally:  # whatever ends the writer, nobody is left waiting
+            self._closing = True
+            self._refuse([*group, *self._take_all()], f"the writer has ended. {_OUTCOME_UNKNOWN}")
+
+    def _probe(self) -> None:
+        """After a failure: see whether the disk takes something again, though nobody asks for it."""
+        done = self.submit(Batch(events=(), actor=SYSTEM, beside=(_PROBE,)))
+        done.add_done_callback(lambda done: done.exception())  # `trouble` tells
 
     def close(self) -> None:
         """Take no more; `run` returns when everything given before is durable."""
         self._closing = True
         self._wake.set()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing, or no output, can be written at the moment; None when all is well."""
+        return str(self._broken or self._failure or self._shortage() or "") or None
 
     def statistics(self) -> dict[str, int]:
         """Batches waiting, and commits so far."""
@@ -143,12 +174,12 @@ class Writer:
         events, rows, chain = self._number(group)
         try:
             await self._transact(group, rows)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told, and `_fail` judges it
             await self._fail(group, error)
             return
         self._head, self._chain = (events[-1].seq if events else self._head), chain
         self._commits += 1
-        self.trouble = None
+        self._failure = None
         self._publish(events)
         self._answer(group)
         self._since_checkpoint += sum(waiting.size for waiting in group) + 512 * len(rows)
@@ -161,8 +192,7 @@ class Writer:
         at_us, seq, chain = self._clock_us(), self._head, self._chain
         events: list[StoredEvent] = []
         rows: list[tuple[object, ...]] = []
-        for batch, bodies, _, _ in group:
-            actor = _encode(batch.actor)
+        for batch, actor, bodies, _, _ in group:
             for event, body in zip(batch.events, bodies, strict=True):
                 seq += 1
                 task_id, desktop_id, entity = subject_of(event)
@@ -193,48 +223,64 @@ class Writer:
             if not waiting.done.done():
                 waiting.done.set_result(last)
 
-    async def _fail(self, group: list[_Waiting], error: sqlite3.Error) -> None:
+    async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Tell everybody in the group, and everybody whose decision may rest on what has just failed."""
-        self.trouble = str(error)
-        _logger.error("commit failed", error=str(error), batches=len(group))
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if self._database.in_transaction:
-            try:
+        _logger.error("commit failed", error=repr(error), batches=len(group))
+        is_broken = _breaks(error)
+        try:
+            if self._database.in_transaction:
                 await self._database.execute("rollback")
-            except sqlite3.Error as second:
-                code, error = sqlite3.SQLITE_IOERR, second
-        if code not in PASSING_TROUBLE:
-            self._broken = LogBroken(f"the event log cannot be written any more: {error}")
-            group = [*group, *(waiting for queue in self._output.values() for waiting in queue)]
-            self._output.clear()
-        self._refuse_all(group, f"{error}.")
-        if self._broken:
+        except (sqlite3.Error, ValueError) as second:  # ValueError: the connection is closed
+            is_broken, error = True, second
+        if is_broken:
+            self._broken = LogBroken(f"its file cannot be written any more: {error}")
+            self._refuse([*group, *self._take_all()], f"{self._broken}. {_OUTCOME_UNKNOWN}")
             raise self._broken
+        self._failure = f"its file cannot be written: {error}."
+        self._refuse(group, f"{self._failure} {_NOTHING_CHANGED}")
 
     def _refuse_when_full(self, group: list[_Waiting]) -> list[_Waiting]:
         """Below the limits of free disk space, output waits outside, and below the lower one everything does."""
+        shortage = self._shortage()
+        if shortage is None:
+            return group
+        if self._free[0] < limits.STATE_FREE_BYTES_MIN:
+            self._refuse(group, f"{shortage} {_NOTHING_CHANGED}")
+            return []
+        output = [waiting for waiting in group if waiting.batch.run is not None]
+        self._refuse(output, f"{shortage} {_NOTHING_CHANGED}")
+        return [waiting for waiting in group if waiting.batch.run is None]
+
+    def _shortage(self) -> str | None:
+        """What the free disk space does not allow at the moment, or None."""
         now = self._clock_us()
         if not 0 <= now - self._free[1] < FREE_CHECK_US:
             self._free = (self._free_bytes(), now)
         free = self._free[0]
         if free >= limits.OUTPUT_FREE_BYTES_MIN:
-            return group
-        mib = free // (1024 * 1024)
-        if free < limits.STATE_FREE_BYTES_MIN:
-            self.trouble = f"only {mib} MiB of disk are free."
-            self._refuse_all(group, f"{self.trouble} Free some space on the server.")
-            return []
-        refused = [waiting for waiting in group if waiting.batch.run is not None]
-        if refused:
-            self.trouble = f"only {mib} MiB of disk are free: output waits."
-            refuse(refused, f"{self.trouble} Free some space on the server.")
-        return [waiting for waiting in group if waiting.batch.run is None]
+            return None
+        waits = "" if free < limits.STATE_FREE_BYTES_MIN else ", so output waits"
+        return f"only {free // (1024 * 1024)} MiB of disk are free{waits}. Free some space on the server."
 
-    def _refuse_all(self, group: list[_Waiting], reason: str) -> None:
-        """Refuse a group, and every state batch behind it: they were decided on what the group would have changed."""
-        self.on_refusal()
-        refuse([*group, *self._state], reason)
+    def _refuse(self, group: list[_Waiting], reason: str) -> None:
+        """Refuse batches with what rests on them: state behind state, and the later output of a run behind its output.
+
+        The first was decided on what is void now; the second would leave a hole.
+        """
+        if any(waiting.batch.run is None and not waiting.done.done() for waiting in group):
+            self.on_refusal()
+            group, self._state = [*group, *self._state], deque()
+        for waiting in group:
+            _tell(waiting, reason)
+            if waiting.batch.run is not None:
+                for later in self._output.pop(waiting.batch.run, ()):
+                    _tell(later, reason)
+
+    def _take_all(self) -> list[_Waiting]:
+        taken = [*self._state, *(waiting for queue in self._output.values() for waiting in queue)]
         self._state.clear()
+        self._output.clear()
+        return taken
 
     async def _checkpoint(self) -> None:
         try:
@@ -243,11 +289,19 @@ class Writer:
             _logger.warning("checkpoint failed", error=str(error))
 
 
-def refuse(waiting: list[_Waiting], reason: str) -> None:
-    """Tell those who wait that nothing of theirs was written."""
-    for each in waiting:
-        if not each.done.done():
-            each.done.set_exception(LogUnavailable(reason))
+def _breaks(error: Exception) -> bool:
+    """Whether an error means that the file cannot be trusted; all others, such as a full disk, may pass."""
+    if not isinstance(error, sqlite3.Error):
+        return False
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # how a full disk shows when the WAL's index has to grow
+        return False
+    return code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _tell(waiting: _Waiting, reason: str) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(LogUnavailable(reason))
 
 
 def link(

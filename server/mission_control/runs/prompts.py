@@ -51,6 +51,7 @@ class PromptRun:
 
     async def run(self) -> RunEnd:
         """Ask until there is an answer that stands; how it ended. Everything that came was given to the recorder."""
+        outcome = Outcome(None, None, None)
         async with anyio.create_task_group() as group:
             if self._task.timeout_seconds is not None:
                 group.start_soon(self._time_out, self._task.timeout_seconds)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import anyio
 import structlog
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ..control.tasks import Tasks
@@ -148,7 +149,8 @@ def output_event(task_id: str, piece: Piece) -> TaskOutput:
         line=piece.line,
         ms=piece.ms,
         crc=piece.crc,
-        **({"text": text} if text is not None else {"base64": base64}),
+        text=UNSET if text is None else text,
+        base64=UNSET if base64 is None else base64,
     )
 
 

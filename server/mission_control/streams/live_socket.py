@@ -53,6 +53,7 @@ class Socket:
         hello: dict[str, object],
         metrics: Callable[[], list[object]],
         is_allowed: Callable[[], bool],
+        recent: Callable[[Filter, int], Awaitable[list[StoredEvent]]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -60,6 +61,7 @@ class Socket:
         self._hello = hello
         self._metrics = metrics
         self.is_allowed = is_allowed
+        self.recent = recent  # the newest output of what runs now, up to a position: what a screen shows at first
         self._clock = clock
         self._sending = anyio.Lock()
         self._last_sent = clock()
@@ -170,6 +172,8 @@ class _Subscription:
         with self.scope:
             try:
                 if self.order.output == "tail":
+                    for event in await self._socket.recent(self._wanted, self.cursor) if self._socket.recent else []:
+                        self._is_state(event)
                     async with anyio.create_task_group() as group:
                         group.start_soon(self._send_tails)
                         await self._follow(log)

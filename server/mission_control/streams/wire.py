@@ -20,7 +20,7 @@ SIGNED_OUT, FORBIDDEN, SLOW, RESTARTING = 4401, 4403, 4408, 1012
 OutputView = Literal["full", "tail", "none"]
 
 
-class Subscribe(Value, tag_field="op", tag="subscribe", forbid_unknown_fields=True, kw_only=True):
+class Subscribe(Value, tag_field="op", tag="subscribe", forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Begin to follow the log from after a position; without one, from now."""
 
     id: str
@@ -34,7 +34,7 @@ class Subscribe(Value, tag_field="op", tag="subscribe", forbid_unknown_fields=Tr
     metrics: bool = False
 
 
-class Unsubscribe(Value, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True, kw_only=True):
+class Unsubscribe(Value, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True, frozen=True, kw_only=True):
     """End a subscription."""
 
     id: str
