@@ -32,7 +32,7 @@ from mission_control.runs.connection import (
     open_connection,
     public_line,
 )
-from tests.runs.ssh_host import key, open_password_server, open_sshd, private_text
+from tests.support.sshd import key, open_password_server, open_sshd, private_text
 from tests.support.proxy import open_proxy
 
 QUICK = ConnectionLimits(connect_s_max=10, keepalive_s=0.1, keepalive_count_max=2)

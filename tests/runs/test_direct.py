@@ -22,7 +22,7 @@ from mission_control.runs.direct import (
     StopLimits,
     open_command,
 )
-from tests.runs.ssh_host import open_sshd, regular_account
+from tests.support.sshd import open_sshd, regular_account
 from tests.support.proxy import open_proxy
 
 QUICK = ConnectionLimits(keepalive_s=0.1, keepalive_count_max=2)

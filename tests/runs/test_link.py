@@ -27,7 +27,7 @@ from mission_control.runs.link import (
     open_link,
     step,
 )
-from tests.runs.ssh_host import key, open_sshd, private_text
+from tests.support.sshd import key, open_sshd, private_text
 from tests.support.proxy import open_proxy
 
 NEW = LinkStatus(since_ms=0)

@@ -29,8 +29,6 @@ from mission_control.runs.agents.openai_chat import (
     chat_url,
     health_url,
     models_url,
-    split_message,
-    user_message,
 )
 from tests.support.chat_endpoint import DONE, answer, chunk, sse, tool_call, usage
 
@@ -111,14 +109,16 @@ def test_a_second_attempt_leaves_out_what_was_refused():
     assert "model" not in body
 
 
-def test_a_plain_endpoint_gets_the_earlier_turns_and_the_feedback_again():
-    turns = [Turn("Count to 3", "1 2"), Turn("Count to 3", "1 2 3", feedback="You forgot one")]
-    request = build_request(agent(), token=None, prompt="Count to 3", feedback="In words", turns=turns)
-    messages = json.loads(request.body)["messages"]
-    assert [message["role"] for message in messages] == ["user", "assistant", "user", "assistant", "user"]
-    assert "You forgot one" in messages[2]["content"]
-    assert "In words" in messages[4]["content"]
-    assert messages[4]["content"].endswith("Count to 3")
+def test_a_plain_endpoint_gets_the_earlier_turns_again():
+    turns = [Turn("Count to 3", "1 2"), Turn("You forgot one", "1 2 3")]
+    messages = json.loads(build_request(agent(), token=None, prompt="In words", turns=turns).body)["messages"]
+    assert [(message["role"], message["content"]) for message in messages] == [
+        ("user", "Count to 3"),
+        ("assistant", "1 2"),
+        ("user", "You forgot one"),
+        ("assistant", "1 2 3"),
+        ("user", "In words"),
+    ]
 
 
 def test_an_openclaw_gateway_gets_its_session_key_and_only_the_new_message():
@@ -143,14 +143,6 @@ def test_a_token_pasted_with_its_line_end_works_and_an_impossible_one_is_refused
     for token in ("a\nx-evil: 1", "schlüssel"):
         with pytest.raises(ValueError, match="Enter it again"):
             auth_headers(token)
-
-
-@given(st.text(), st.none() | st.text(min_size=1))
-def test_feedback_can_be_told_from_the_prompt(prompt: str, feedback: str | None):
-    if feedback is None and split_message(prompt)[1] is None:
-        assert split_message(user_message(prompt)) == (prompt, None)
-    elif feedback is not None and "\n\nTake the feedback" not in feedback:
-        assert split_message(user_message(prompt, feedback)) == (prompt, feedback)
 
 
 # --- answers that end well --------------------------------------------------------------------------------------------

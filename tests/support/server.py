@@ -11,14 +11,17 @@ Paths without `/api` are below `/api/mission-control`. `api` asks with an admin 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import anyio
 import httpx2
+import pytest
 
 from mission_control.api.app import create_app
 from mission_control.api.services import Services
@@ -32,6 +35,7 @@ from mission_control.domain.output import OutputCutter, Stream, encode_text
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Error, Role
 from mission_control.domain.watching import CheckReport, CheckStep, Metrics, Unreachable
+from mission_control.log import writer
 from mission_control.log.event_log import RunRow
 
 FINGERPRINT = "SHA256:" + "a" * 43
@@ -113,9 +117,7 @@ class Api:
             labels=labels,
         )
         desktop = await self.control.desktops.create(new, [HOST_KEY], SYSTEM)
-        await self.control.desktops.started(
-            desktop.id, ip_address="10.0.0.7", os="linux", durable=False, outpost=None
-        )
+        await self.control.desktops.started(desktop.id, ip_address="10.0.0.7", os="linux", durable=False, outpost=None)
         if agent:
             await self.control.desktops.agent_ready(desktop.id, True)
         return desktop.id
@@ -209,6 +211,15 @@ async def open_api(
             local_app=create_app(services, principal=LOCAL),
             tick=tick,
         )
+
+
+@contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The log's disk has nothing free, as far as it can see."""
+    monkeypatch.setattr(writer, "FREE_CHECK_US", 0)  # for the rest of the test: so that it sees at once what is free
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096))
+        yield
 
 
 def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:

@@ -42,6 +42,12 @@ class ServerProcess:
         self.process.send_signal(number)
         return await anyio.to_thread.run_sync(self.process.wait)
 
+    async def local(self, method: str, path: str) -> httpx2.Response:
+        """A request through the administration socket, as the server's owner."""
+        transport = httpx2.AsyncHTTPTransport(uds=str(self.data_dir / "control.sock"))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.request(method, path)
+
     async def desktop(self) -> dict[str, Any]:
         """The demo desktop, once it and its agent are ready."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 
@@ -23,7 +23,7 @@ async def until(look: Callable[[], T | Awaitable[T]], what: str = "the state", s
     with anyio.move_on_after(seconds):
         while True:
             found = look()
-            value = await found if inspect.isawaitable(found) else found
+            value = cast(T, await found if inspect.isawaitable(found) else found)
             if value:
                 return value
             seen = value

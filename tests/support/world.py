@@ -21,7 +21,7 @@ from mission_control.domain.values import Actor
 from mission_control.log.event_log import StoredEvent
 from mission_control.runs.fleet import Fleet, open_fleet
 from mission_control.runs.runner import open_runner
-from tests.runs.ssh_host import SshHost, open_sshd, private_text
+from tests.support.sshd import SshHost, open_sshd, private_text
 
 MIA = Actor(id="key_mia", name="Mia")
 DEADLINE_SECONDS = 30

@@ -221,9 +221,7 @@ class _Subscription:
     async def _send_tails(self) -> None:
         """The newest lines of every task that has some, so many times a second."""
         while True:
+            frames: list[TailFrame] = [tail.take() for tail in self._tails.values() if tail.is_new]
+            if frames:
+                await self._socket.send(wire.frame("tail", id=self.order.id, cursor=self.cursor, tasks=frames))
             await anyio.sleep(self._pause)
-            new = [tail for tail in self._tails.values() if tail.is_new]
-            if not new:
-                continue
-            frames: list[TailFrame] = [tail.take() for tail in new]
-            await self._socket.send(wire.frame("tail", id=self.order.id, cursor=self.cursor, tasks=frames))

@@ -57,9 +57,7 @@ __all__ = [
     "health_url",
     "models_url",
     "next_attempt",
-    "split_message",
     "unreachable",
-    "user_message",
     "went_silent",
 ]
 
@@ -77,16 +75,12 @@ assert RESULT_BYTES_MAX <= JSON_BODY_BYTES_MAX, "an answer in one piece can be a
 
 PLAN_TOOL = "update_plan"  # agents tell their plan as a use of this tool: {"plan": [{"step", "status"}]}
 
-_FEEDBACK_OPENS = "Your earlier answer to this task was rejected, with this feedback:\n\n"
-_FEEDBACK_CLOSES = "\n\nTake the feedback into account and do the task again:\n\n"
-
 
 class Turn(NamedTuple):
-    """An earlier exchange of the same conversation: what was asked, what feedback led to it, what came back."""
+    """An earlier exchange of the same conversation: what was asked, and what came back."""
 
     prompt: str
     answer: str
-    feedback: str | None = None
 
 
 class ChatRequest(NamedTuple):
@@ -119,20 +113,6 @@ def _below(base: str, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, root + path, parts.query, ""))
 
 
-def user_message(prompt: str, feedback: str | None = None) -> str:
-    """What the agent is asked: the prompt, after the feedback of the person who rejected the answer before."""
-    return _FEEDBACK_OPENS + feedback + _FEEDBACK_CLOSES + prompt if feedback else prompt
-
-
-def split_message(message: str) -> tuple[str, str | None]:
-    """The prompt and the feedback of a message that `user_message` made."""
-    if message.startswith(_FEEDBACK_OPENS):
-        feedback, closes, prompt = message.removeprefix(_FEEDBACK_OPENS).partition(_FEEDBACK_CLOSES)
-        if closes:
-            return prompt, feedback
-    return message, None
-
-
 def auth_headers(token: str | None) -> dict[str, str]:
     """The headers that every request to an endpoint has.
 
@@ -152,7 +132,6 @@ def build_request(
     *,
     token: str | None,
     prompt: str,
-    feedback: str | None = None,
     turns: Sequence[Turn] = (),
     session_id: str | None = None,
     include_usage: bool = True,
@@ -163,7 +142,7 @@ def build_request(
     endpoint remembers nothing and gets the earlier turns again. Raises ValueError like `auth_headers`.
     """
     headers = auth_headers(token) | {"content-type": "application/json", "accept": "text/event-stream"}
-    messages = [{"role": "user", "content": user_message(prompt, feedback)}]
+    messages = [{"role": "user", "content": prompt}]
     model = agent.model
     if agent.kind == "openclaw":
         model = model or "openclaw"
@@ -183,11 +162,10 @@ def _history(turns: Sequence[Turn]) -> list[dict[str, str]]:
     kept: list[dict[str, str]] = []
     room = HISTORY_BYTES_MAX
     for turn in reversed(turns):
-        asked = user_message(turn.prompt, turn.feedback)
-        room -= len(asked.encode()) + len(turn.answer.encode())
+        room -= len(turn.prompt.encode()) + len(turn.answer.encode())
         if room < 0:
             break
-        kept = [{"role": "user", "content": asked}, {"role": "assistant", "content": turn.answer}, *kept]
+        kept = [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": turn.answer}, *kept]
     return kept
 
 
