@@ -67,8 +67,10 @@ class Access:
         async with self._journal.log.snapshot() as snapshot:
             for digest, key_id in await snapshot.rows("select digest, key_id from credentials"):
                 self._keys[digest] = key_id
-            columns = "digest, actor_id, actor_name, role, key_id, expires_at"
-            for row in await snapshot.rows(f"select {columns} from sessions where expires_at > ?", (now,)):
+            for row in await snapshot.rows(
+                "select digest, actor_id, actor_name, role, key_id, expires_at from sessions where expires_at > ?",
+                (now,),
+            ):
                 digest, actor_id, actor_name, role, key_id, expires_at = row
                 principal = Principal("session", actor_id, actor_name, role, key_id, digest)
                 self._sessions[digest] = _Session(principal, expires_at)
@@ -180,9 +182,7 @@ class Access:
     async def revoke_key(self, id: str, actor: Actor, *, by_owner: bool) -> None:
         """End a key, its sessions and its open streams."""
         state = await self._journal.ready()
-        events = keys.revoke(
-            state.keys.get(id), id, state.keys.values(), at=self._journal.now(), by_owner=by_owner
-        )
+        events = keys.revoke(state.keys.get(id), id, state.keys.values(), at=self._journal.now(), by_owner=by_owner)
         gone = [
             Statement("delete from credentials where key_id = ?", (id,)),
             Statement("delete from sessions where key_id = ?", (id,)),

@@ -164,5 +164,3 @@ class Desktops:
 
         await self._journal.commit(events, actor, beside=beside, before_append=before_append)
         return result[0]
-
-

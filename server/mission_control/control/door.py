@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -28,10 +28,13 @@ class Control(NamedTuple):
 
 
 @asynccontextmanager
-async def open_control(directory: Path) -> AsyncGenerator[Control]:
-    """Open the log of a data directory (whose lock is held) and what is decided on top of it."""
+async def open_control(directory: Path, *, free_bytes: Callable[[], int] | None = None) -> AsyncGenerator[Control]:
+    """Open the log of a data directory (whose lock is held) and what is decided on top of it.
+
+    `free_bytes` tells how much room the disk has, where that is not the file system's to say.
+    """
     vault = Vault(directory)
-    async with open_sqlite_log(directory) as log:
+    async with open_sqlite_log(directory, free_bytes=free_bytes) as log:
         journal = open_journal(log)
         access = Access(journal)
         await access.load()

@@ -153,9 +153,7 @@ class Tasks:
         task = await self._journal.task(id)
         await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
 
-    async def run_all(
-        self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None
-    ) -> Applied:
+    async def run_all(self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None) -> Applied:
         """Start every pending task of several."""
         waiting: Counter[str] | None = None
 

@@ -102,7 +102,7 @@ class SshEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     host: str | UnsetType = UNSET
     port: int | UnsetType = UNSET
-    username: str | None | UnsetType = UNSET
+    username: str | UnsetType | None = UNSET
     host_key_fingerprint: str | UnsetType = UNSET
     auth: AnyAuth | UnsetType = UNSET
 
@@ -112,7 +112,7 @@ class DesktopEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     name: str | UnsetType = UNSET
     ssh: SshEdit | UnsetType = UNSET
-    agent: NewAgent | None | UnsetType = UNSET
+    agent: NewAgent | UnsetType | None = UNSET
     labels: tuple[str, ...] | UnsetType = UNSET
     max_concurrent_tasks: int | UnsetType = UNSET
 
@@ -154,7 +154,7 @@ def _name_problem(name: str) -> str | None:
 
 
 def _word_problem(word: str, what: str) -> str | None:
-    """A host or user name reaches SSH as data; what could be read as an option or holds control characters is refused."""
+    """A host or user name reaches SSH as data; what reads as an option or holds control characters is refused."""
     if not word or len(word) > 255 or word.startswith("-") or not word.isprintable() or any(c.isspace() for c in word):
         return f"is not a {what}"
     return None
@@ -163,7 +163,7 @@ def _word_problem(word: str, what: str) -> str | None:
 def _url_problem(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        port_known = parts.port is None or 0 < parts.port
+        port_known = parts.port is None or parts.port > 0
     except ValueError:
         return "is not a URL"
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_known:
@@ -180,7 +180,9 @@ def base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def create(new: NewDesktop, *, id: str, at: Time, offered: Sequence[HostKey], error: Error | None = None) -> list[Event]:
+def create(
+    new: NewDesktop, *, id: str, at: Time, offered: Sequence[HostKey], error: Error | None = None
+) -> list[Event]:
     """A new desktop: booting when the given fingerprint is one that the host offers, else pending.
 
     Raises Refused when a fingerprint is given that the host does not offer.
@@ -248,7 +250,9 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     _refuse_removed(desktop)
     old, ssh, boots, moved = desktop.ssh, desktop.ssh, False, False
     if changes.ssh is not UNSET:
-        given = {name: value for name in ("host", "port", "username") if (value := getattr(changes.ssh, name)) is not UNSET}
+        given = {
+            name: value for name in ("host", "port", "username") if (value := getattr(changes.ssh, name)) is not UNSET
+        }
         ssh = msgspec.structs.replace(ssh, **given)
         if changes.ssh.auth is not UNSET:
             ssh = msgspec.structs.replace(ssh, auth=Auth(kind=_kind_of(changes.ssh.auth)))
@@ -271,9 +275,11 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     status = desktop.status
     if boots and status != "stopped":
         status = "booting" if ssh.host_key_fingerprint else "pending"
-    if (name, ssh, agent, labels, most) == (desktop.name, old, desktop.agent, desktop.labels, desktop.max_concurrent_tasks):
-        if not boots and not rekeyed:
-            return []
+    changed = msgspec.structs.replace(
+        desktop, name=name, ssh=ssh, agent=agent, labels=labels, max_concurrent_tasks=most
+    )
+    if changed == desktop and not boots and not rekeyed:
+        return []
     return [
         DesktopUpdated(
             desktop_id=desktop.id,
@@ -290,9 +296,7 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     ]
 
 
-def _edited_agent(
-    desktop: Desktop, new: NewAgent | None | UnsetType, *, moved: bool
-) -> tuple[Agent | None, bool]:
+def _edited_agent(desktop: Desktop, new: NewAgent | UnsetType | None, *, moved: bool) -> tuple[Agent | None, bool]:
     """The agent after an edit, and whether its token was given anew. A token goes only where it went before."""
     old = desktop.agent
     if new is UNSET:

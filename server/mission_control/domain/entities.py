@@ -14,6 +14,15 @@ TaskType = Literal["prompt", "command"]
 TaskStatus = Literal["pending", "running", "review", "done", "failed", "cancelled"]
 STATUSES: tuple[TaskStatus, ...] = ("pending", "running", "review", "done", "failed", "cancelled")
 OPEN: frozenset[TaskStatus] = frozenset(("pending", "running", "review"))
+NEXT: dict[TaskStatus, frozenset[TaskStatus]] = {
+    "pending": frozenset(("running", "cancelled")),
+    "running": frozenset(("review", "done", "failed", "cancelled")),
+    "review": frozenset(("done", "failed")),
+    "done": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+"""The life of a task: where it may go from each status. There is no other way; a retry is a new task."""
 Phase = Literal["queued", "starting", "streaming", "draining"]
 PHASES: tuple[Phase, ...] = ("queued", "starting", "streaming", "draining")
 """In the order in which a run goes through them; it may leave some out and never goes back."""

@@ -56,17 +56,23 @@ UNSUPPORTED_MEDIA_TYPE = _refusal(
 )
 PAYLOAD_TOO_LARGE = _refusal("payload_too_large", 413, "The body is larger than {limit} bytes. Send less at once.")
 UNAUTHORIZED = _refusal(
-    "unauthorized", 401, "Sign in, or send a valid key in the x-api-key header. Make one with `mission-control keys create`."
-)  # fmt: skip
+    "unauthorized",
+    401,
+    "Sign in, or send a valid key in the x-api-key header. Make one with `mission-control keys create`.",
+)
 LINK_INVALID = _refusal(
-    "link_invalid", 401, "This sign-in link was used, or is older than ten minutes. Make another: `mission-control open`."
-)  # fmt: skip
+    "link_invalid",
+    401,
+    "This sign-in link was used, or is older than ten minutes. Make another: `mission-control open`.",
+)
 FORBIDDEN = _refusal("forbidden", 403, "This needs the role {needed}; you have the role {role}.")
 LOCAL_ONLY = _refusal("local_only", 403, "Only the administration socket on the server's own machine can do this.")
 ORIGIN_REFUSED = _refusal("origin_refused", 403, "The request comes from another site: its Origin does not match.")
 HOST_REFUSED = _refusal(
-    "host_refused", 400, "The Host {host} is not one of this server's names. Add it with --allowed-host if it should be."
-)  # fmt: skip
+    "host_refused",
+    400,
+    "The Host {host} is not one of this server's names. Add it with --allowed-host if it should be.",
+)
 NOT_FOUND = _refusal("not_found", 404, "There is no {kind} {id}.")
 METHOD_NOT_ALLOWED = _refusal("method_not_allowed", 405, "{method} is not possible here. Possible: {allowed}.")
 UPGRADE_REQUIRED = _refusal("upgrade_required", 426, "Open this address as a WebSocket.")
@@ -112,11 +118,15 @@ AGENT_NOT_CONFIGURED = _refusal(
     "agent_not_configured", 409, "Desktop {name} has no agent endpoint. Add one on the desktop's page."
 )
 SECRET_NEEDED = _refusal(
-    "secret_needed", 422, "A changed {what} needs its secret again, so that a stored secret never goes to another place."
-)  # fmt: skip
+    "secret_needed",
+    422,
+    "A changed {what} needs its secret again, so that a stored secret never goes to another place.",
+)
 LAST_ADMIN_KEY = _refusal(
-    "last_admin_key", 409, "This is the last admin key. Make another one first, or revoke it on the server's own machine."
-)  # fmt: skip
+    "last_admin_key",
+    409,
+    "This is the last admin key. Make another one first, or revoke it on the server's own machine.",
+)
 
 
 def invalid(pointer: str, message: str) -> Refused:

@@ -39,9 +39,7 @@ def types_of(patterns: list[str], *, bulk: bool = True) -> frozenset[str]:
             types.add(pattern)
             continue
         found = {
-            name
-            for name in EVENTS
-            if (pattern == "*" or (pattern.endswith(".*") and name.startswith(pattern[:-1])))
+            name for name in EVENTS if (pattern == "*" or (pattern.endswith(".*") and name.startswith(pattern[:-1])))
         }
         if not found:
             raise ValueError(f"{pattern!r} names no event type; examples are task.completed, task.*, desktop.*")

@@ -38,7 +38,9 @@ def _shared(event: type[Event], entity: type[Entity]) -> tuple[str, ...]:
 
 def evolve(entity: E, event: Event) -> E:
     """The object after the event."""
-    changes = {name: value for name in _shared(type(event), type(entity)) if (value := getattr(event, name)) is not UNSET}
+    changes = {
+        name: value for name in _shared(type(event), type(entity)) if (value := getattr(event, name)) is not UNSET
+    }
     return msgspec.structs.replace(entity, **changes)
 
 
@@ -54,7 +56,7 @@ class State:
     approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
     desktops: dict[str, Desktop] = field(default_factory=dict[str, Desktop])
     keys: dict[str, Key] = field(default_factory=dict[str, Key])
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def apply(self, event: Event) -> Entity | None:
         """Take in one event; the object that it made or changed, or None when it changed none."""

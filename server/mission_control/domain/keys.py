@@ -52,9 +52,7 @@ def create(new: NewKey, *, id: str, secret: str, at: Time) -> list[Event]:
         if expires_at <= at:
             raise invalid("/expiresAt", "lies in the past")
     return [
-        KeyCreated(
-            key_id=id, name=new.name, role=new.role, last4=secret[-4:], created_at=at, expires_at=expires_at
-        )
+        KeyCreated(key_id=id, name=new.name, role=new.role, last4=secret[-4:], created_at=at, expires_at=expires_at)
     ]
 
 

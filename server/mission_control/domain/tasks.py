@@ -45,6 +45,7 @@ E = TypeVar("E", TaskReview, TaskCompleted, TaskFailed, TaskCancelled)
 
 REJECTED = "rejected"  # the error code of a task that a person rejected
 
+
 class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person or a script asks for."""
 
@@ -67,11 +68,11 @@ class TaskEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     content: str | UnsetType = UNSET
     desktop_id: str | UnsetType = UNSET
     requires_approval: bool | UnsetType = UNSET
-    title: str | None | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
     labels: tuple[str, ...] | UnsetType = UNSET
-    timeout_seconds: int | None | UnsetType = UNSET
+    timeout_seconds: int | UnsetType | None = UNSET
     env: dict[str, str] | UnsetType = UNSET
-    cwd: str | None | UnsetType = UNSET
+    cwd: str | UnsetType | None = UNSET
     tty: bool | UnsetType = UNSET
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class DirectoryUnusable(Exception):
 
 
 @contextmanager
-def locked_directory(directory: Path) -> Iterator[Path]:
+def locked_directory(directory: Path) -> Generator[Path]:
     """Make the directory (0700) if needed, and hold its lock.
 
     Raises DirectoryUnusable when it cannot be written, or when another process holds it (the message names it).
@@ -40,7 +40,8 @@ def locked_directory(directory: Path) -> Iterator[Path]:
             ) from None
         except OSError as error:
             raise DirectoryUnusable(
-                f"The data directory {directory} cannot be locked: {error.strerror}. Choose one on a local disk with --data-dir."
+                f"The data directory {directory} cannot be locked: {error.strerror}. "
+                "Choose one on a local disk with --data-dir."
             ) from None
         with suppress(OSError):  # only tells others who holds it; a full disk is the log's to judge
             os.ftruncate(descriptor, 0)

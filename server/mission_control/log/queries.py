@@ -92,14 +92,10 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         if wanted.desktop_id is not None:
             add("desktop_id = ?", wanted.desktop_id)
         return [walk("tasks_by_end", ("archived", 0), ("status", status)) for status in statuses]
-    are_open = bool(statuses) and OPEN.issuperset(statuses)  # few, on however many desktops
-    if wanted.desktop_id is not None and not are_open:
-        if statuses:
-            add(in_statuses, *statuses)
-        return [walk("tasks_by_desktop", ("archived", 0), ("desktop_id", wanted.desktop_id))]
+    if wanted.desktop_id is not None:
+        on_desktop = (("archived", 0), ("desktop_id", wanted.desktop_id))
+        return [walk("tasks_by_desktop", *on_desktop, ("status", status)) for status in statuses or STATUSES]
     if statuses:
-        if wanted.desktop_id is not None:
-            add("desktop_id = ?", wanted.desktop_id)
         return [walk("tasks_by_status", ("archived", 0), ("status", status)) for status in statuses]
     return [walk("tasks_listed", ("archived", 0))]
 
@@ -124,9 +120,7 @@ def tasks_page(wanted: TaskFilter, order: Order, before: str | None, limit: int)
         elif before is not None:
             where += " and id < ?"
             parameters.append(before)
-        parts.append(
-            f"select id, ended_at, doc from tasks indexed by {walk.by} where {where} order by {sort} limit ?"
-        )
+        parts.append(f"select id, ended_at, doc from tasks indexed by {walk.by} where {where} order by {sort} limit ?")
         parameters.append(limit)
     found = " union all ".join(f"select * from ({part})" for part in parts)
     if not parts:

@@ -32,7 +32,7 @@ create table tasks (
 );
 create index tasks_by_status on tasks (archived, status, id);
 create index tasks_by_end on tasks (archived, status, ended_at, id);
-create index tasks_by_desktop on tasks (archived, desktop_id, id);
+create index tasks_by_desktop on tasks (archived, desktop_id, status, id);
 create index tasks_listed on tasks (archived, id);
 create index tasks_by_batch on tasks (batch_id, id) where batch_id is not null;
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -127,7 +127,7 @@ class SqliteLog:
                 self._waiters.discard(waiter)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
+    async def snapshot(self) -> AsyncGenerator[Snapshot]:
         """One moment of the log and its projections, never ahead of `head`.
 
         Hold it for a few queries: it keeps the WAL from shrinking. Never take a second one inside.
@@ -184,7 +184,7 @@ def _walk(wanted: Filter) -> tuple[str, tuple[object, ...]]:
 async def _read_after(snapshot: Snapshot, seq: int, wanted: Filter) -> Page:
     """One read from the disk, over at most a thousand rows of the index that fits the filter."""
     walk, parameters = _walk(wanted)
-    sql = f"select {COLUMNS} from events {walk} and seq > ? order by seq limit ?"
+    sql = f"select {COLUMNS} from events {walk} and seq > ? order by seq limit ?"  # noqa: S608 - words of our own
     rows, is_end = await snapshot.events_and_end(sql, (*parameters, seq, limits.EVENTS_READ_MAX))
     found = [row for row in rows if wanted.matches(row.type, row.task_id, row.desktop_id)]
     return Page(found, snapshot.seq if is_end and len(rows) < limits.EVENTS_READ_MAX else rows[-1].seq)
@@ -197,13 +197,16 @@ async def open_sqlite_log(
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     free_bytes: Callable[[], int] | None = None,
     ring_bytes_max: int = limits.RING_BYTES_MAX,
-) -> AsyncIterator[SqliteLog]:
+) -> AsyncGenerator[SqliteLog]:
     """Open the log of a data directory (whose lock is held), making it when there is none.
 
     Raises DirectoryUnusable where SQLite cannot work, NewerSchema for a file of a newer version, and LogBroken (in a
     group, as the block is left) when the disk fails.
     """
     path = directory / DATABASE_FILE
+
+    def publish(events: list[StoredEvent]) -> None:
+        log.published(events)
 
     def free_of_disk() -> int:
         disk = os.statvfs(directory)
@@ -213,12 +216,12 @@ async def open_sqlite_log(
         try:
             if not path.exists():
                 path.touch(mode=0o600)  # SQLite gives its other files the same rights
-            database = await stack.enter_async_context(_connected(path))
+            database = await stack.enter_async_context(connected(path))
             await _prepare(database)
             found = [tuple(row) for row in await database.execute_fetchall("select name, value from meta")]
             identity: dict[str, str] = dict(found)
             newest = list(await database.execute_fetchall("select seq, chain from events order by seq desc limit 1"))
-            readers = [await stack.enter_async_context(_connected(path, read_only=True)) for _ in range(READERS)]
+            readers = [await stack.enter_async_context(connected(path, read_only=True)) for _ in range(READERS)]
         except (OSError, sqlite3.Error) as error:
             raise DirectoryUnusable(
                 f"The event log {path} cannot be opened: {error}. Restore a backup, or choose another --data-dir."
@@ -229,7 +232,7 @@ async def open_sqlite_log(
             database,
             head=head,
             chain=chain,
-            publish=lambda events: log.published(events),
+            publish=publish,
             clock_us=clock_us,
             free_bytes=free_bytes or free_of_disk,
         )
@@ -248,12 +251,14 @@ async def open_sqlite_log(
 
 
 @asynccontextmanager
-async def _connected(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
+async def connected(path: Path, *, read_only: bool = False) -> AsyncGenerator[aiosqlite.Connection]:
+    """A connection to a log's file. There is one that writes and checkpoints; the others are `read_only`."""
     database = await aiosqlite.connect(path, isolation_level=None)
     try:
         writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "cache_size=-16000"]
         reading = ["query_only=1", "cache_size=-4000"]
-        for pragma in ("busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", *(reading if read_only else writing)):
+        pragmas = ["busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", *(reading if read_only else writing)]
+        for pragma in pragmas:
             await database.execute(f"pragma {pragma}")
         (mode,) = next(iter(await database.execute_fetchall("pragma journal_mode")))
         if mode != "wal":
@@ -265,22 +270,26 @@ async def _connected(path: Path, *, read_only: bool = False) -> AsyncIterator[ai
             await database.close()
 
 
-async def _prepare(database: aiosqlite.Connection) -> None:
-    """Make the tables in a new file; refuse one of a newer version."""
-    (found,) = next(iter(await database.execute_fetchall("pragma user_version")))
+async def refuse_newer(database: aiosqlite.Connection) -> int:
+    """The version of the file's schema, 0 for a new one. Raises NewerSchema."""
+    (row,) = await database.execute_fetchall("pragma user_version")
+    found: int = row[0]
     if found > SCHEMA_VERSION:
         raise NewerSchema(
             f"The data directory was written by a newer Mission Control (schema {found}; "
-            f"this one knows {SCHEMA_VERSION}). Install that version again, or choose another directory with --data-dir."
+            f"this one knows {SCHEMA_VERSION}). Install that version again, or choose another --data-dir."
         )
-    if found == SCHEMA_VERSION:
+    return found
+
+
+async def _prepare(database: aiosqlite.Connection) -> None:
+    """Make the tables in a new file, whole or not at all; refuse one of a newer version."""
+    if await refuse_newer(database) == SCHEMA_VERSION:
         return
-    schema = (files(__package__) / "schema.sql").read_text()
+    schema = (files("mission_control.log") / "schema.sql").read_text()
     server_id, log_id = secrets.token_hex(8), secrets.token_hex(8)
     await database.executescript(
         f"begin exclusive;\n{schema}\n"
         f"insert into meta values ('server_id', '{server_id}'), ('log_id', '{log_id}');\n"
         f"pragma user_version = {SCHEMA_VERSION};\ncommit;"
     )
-
-

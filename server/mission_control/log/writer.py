@@ -200,9 +200,7 @@ class Writer:
                 digest = hashlib.sha256(body).digest()
                 chain = link(chain, seq, at_us, event.TYPE, entity, task_id, desktop_id, actor, digest)
                 events.append(StoredEvent(seq, at_us, event.TYPE, task_id, desktop_id, actor, body))
-                rows.append(
-                    (seq, at_us, event.TYPE, entity, task_id, desktop_id, actor.decode(), body, digest, chain)
-                )
+                rows.append((seq, at_us, event.TYPE, entity, task_id, desktop_id, actor.decode(), body, digest, chain))
         return events, rows, chain
 
     async def _transact(self, group: list[_Waiting], rows: list[tuple[object, ...]]) -> None:
@@ -254,7 +252,8 @@ class Writer:
     def _shortage(self) -> str | None:
         """What the free disk space does not allow at the moment, or None."""
         now = self._clock_us()
-        if not 0 <= now - self._free[1] < FREE_CHECK_US:
+        is_short = self._free[0] < limits.OUTPUT_FREE_BYTES_MIN
+        if is_short or not 0 <= now - self._free[1] < FREE_CHECK_US:  # a shortage ends when it ends
             self._free = (self._free_bytes(), now)
         free = self._free[0]
         if free >= limits.OUTPUT_FREE_BYTES_MIN:
