@@ -1,0 +1,1 @@
+"""The HTTP edge: thin handlers over `control` for changes and the log for reading; `app.py` is its index."""

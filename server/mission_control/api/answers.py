@@ -1,0 +1,98 @@
+"""How answers look: JSON, the position that a reading answer shows, and the link to the rest of a list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..log.sqlite import Snapshot
+from .services import services_of
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value as JSON. Nobody may keep it: it is a moment, and it is private."""
+    return raw_answer(_encode(value), status, headers)
+
+
+def raw_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that is encoded already."""
+    return Response(body, status, {"Cache-Control": "no-store"} | dict(headers or {}), media_type="application/json")
+
+
+def no_content() -> Response:
+    """Done, and nothing to show."""
+    return Response(status_code=204)
+
+
+class Shown:
+    """One moment that an answer shows: reads of it, and the headers that name it."""
+
+    def __init__(self, snapshot: Snapshot, log_id: str) -> None:
+        self._log_id = log_id
+        self.snapshot = snapshot
+        self.seq = snapshot.seq
+
+    def headers(self, *, total: int | None = None, next_url: str | None = None) -> dict[str, str]:
+        """`Mission-Control-Seq` and `-Log`: subscribe after them. For lists also how many there are, and the rest."""
+        headers = {"Mission-Control-Seq": str(self.seq), "Mission-Control-Log": self._log_id}
+        if total is not None:
+            headers["Mission-Control-Total"] = str(total)
+        if next_url is not None:
+            headers["Link"] = f'<{next_url}>; rel="next"'
+        return headers
+
+
+@asynccontextmanager
+async def shown(connection: HTTPConnection) -> AsyncGenerator[Shown]:
+    """One moment of the log and what follows from it.
+
+    What was committed but is not published yet may be in it; it is published before the answer leaves, so that the
+    position is never beyond the head that streams know.
+    """
+    log = services_of(connection).control.log
+    async with log.snapshot() as snapshot:
+        yield Shown(snapshot, log.log_id)
+    await log.wait_beyond(snapshot.seq - 1)
+
+
+def next_url(connection: HTTPConnection, **changes: Any) -> str:
+    """The address of the rest of this list: the same one with other parameters."""
+    query = connection.url.include_query_params(**changes).query
+    return f"{quote(connection.scope['path'])}?{query}"
+
+
+FIELDS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of every answer that does not say otherwise: browsers take it for what it says it is, and run nothing in it."""
+
+
+class Fields:
+    """Plain ASGI: the header fields of every answer, errors included; the door adds to them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fields: dict[str, str] = dict(FIELDS)
+        scope.setdefault("state", {})["fields"] = fields
+
+        async def send_with_fields(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                there = {name for name, _ in message["headers"]}
+                more = [(name.encode(), value.encode()) for name, value in fields.items() if name.encode() not in there]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_fields)

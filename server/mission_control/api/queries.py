@@ -1,0 +1,172 @@
+"""Query parameters: a struct for each route, strictly checked. A list is written with commas: `status=done,failed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from ..domain import limits
+from ..domain.entities import TaskStatus, TaskType
+from ..domain.errors import FieldError, invalid, invalid_fields
+from ..domain.filters import types_of
+from ..domain.values import Value
+from .bodies import explain
+
+VALUE_CHARACTERS_MAX = 2000
+
+Limit = Annotated[int, Meta(ge=1, le=limits.LIST_LIMIT_MAX)]
+Position = Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class NoQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Which tasks, in which order; `before` is the id of the last task of the page before."""
+
+    status: tuple[TaskStatus, ...] = ()
+    desktop_id: str | None = None
+    type: TaskType | None = None
+    batch_id: str | None = None
+    label: str | None = None
+    q: str | None = None
+    order: Literal["created", "ended", "queue"] = "created"
+    before: str | None = None
+    limit: Limit = limits.LIST_LIMIT_DEFAULT
+
+
+class CancelQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """How many seconds to wait for the end."""
+
+    wait: Annotated[float, Meta(ge=0, le=60)] = 0
+
+
+class OutputQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Which output, from where.
+
+    Without `stream` it is stdout and stderr; `all` is also an agent's raw `response`. `after` is a position of the
+    run, in bytes; `tail` the number of last lines.
+    """
+
+    stream: Literal["stdout", "stderr", "response", "all"] | None = None
+    after: Position | None = None
+    tail: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    format: Literal["text", "ndjson"] = "text"
+
+
+class EventsQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Events after a position; without output and progress unless `types` names them."""
+
+    after: Position = 0
+    types: tuple[str, ...] = ()
+    limit: Limit = limits.LIST_LIMIT_MAX
+
+
+class BatchesQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """`before` is the id of the last batch of the page before."""
+
+    before: str | None = None
+    limit: Limit = limits.LIST_LIMIT_DEFAULT
+
+
+class ApprovalsQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Pending ones, unless told otherwise."""
+
+    status: Literal["pending", "all"] = "pending"
+    before: str | None = None
+    limit: Limit = limits.LIST_LIMIT_MAX
+
+
+class ActivityQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Past events before a position; without output and progress unless `types` names them. `actor` is an id."""
+
+    before: Position | None = None
+    types: tuple[str, ...] = ()
+    task_id: str | None = None
+    desktop_id: str | None = None
+    actor: str | None = None
+    limit: Limit = limits.LIST_LIMIT_DEFAULT
+
+
+class ActivityStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """Which events, from after which position; without one, from now."""
+
+    after: str | None = None
+    types: str | None = None
+    task_id: str | None = None
+    desktop_id: str | None = None
+
+
+class DesktopsStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """From after which position; without one, from now."""
+
+    after: str | None = None
+
+
+class DesktopsQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """`before` is the id of the last desktop of the page before; `removed` shows removed ones too."""
+
+    removed: bool = False
+    before: str | None = None
+    limit: Limit = limits.LIST_LIMIT_MAX
+
+
+class StopQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """`drain=false` cancels what runs there."""
+
+    drain: bool = True
+
+
+def decode_query(request: Request, kind: type[Any]) -> Any:
+    """The parameters of a request. Raises Refused with `/name` of what is wrong."""
+    values: dict[str, object] = {}
+    lists = _lists(kind)
+    errors: list[FieldError] = []
+    several: dict[str, list[str]] = {}
+    for name, text in request.query_params.multi_items():
+        if name in lists:
+            values[name] = several.setdefault(name, [])
+            several[name] += [part.strip() for part in text.split(",") if part.strip()]
+        elif name in values:
+            errors.append(FieldError(f"/{name}", "is given twice"))
+        else:
+            values[name] = text
+        if len(text) > VALUE_CHARACTERS_MAX:
+            errors.append(FieldError(f"/{name}", f"is longer than {VALUE_CHARACTERS_MAX} characters"))
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    for name in values:
+        if name not in known:
+            allowed = ", ".join(sorted(known)) or "none"
+            errors.append(FieldError(f"/{name[:100]}", f"is not a known query parameter; known: {allowed}"))
+    if errors:
+        raise invalid_fields(errors)
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(*explain(str(error))) from None
+
+
+@cache
+def _lists(kind: type[Any]) -> frozenset[str]:
+    """The parameters that take several values."""
+    hints = get_type_hints(kind)
+    return frozenset(
+        field.encode_name for field in msgspec.structs.fields(kind) if get_origin(hints[field.name]) is tuple
+    )
+
+
+def event_types(patterns: Iterable[str]) -> frozenset[str] | None:
+    """The event types that exact names and `prefix.*` patterns name; None for no pattern. Patterns leave bulk out."""
+    patterns = list(patterns)
+    if not patterns:
+        return None
+    try:
+        return types_of(patterns, bulk=False)
+    except ValueError as error:
+        raise invalid("/types", str(error)) from None

@@ -1,0 +1,166 @@
+"""What a route is: one row of the table in `app.py`. Checks, decoding and the API's description follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from ..domain import limits
+from ..domain.errors import METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
+from ..domain.permissions import Permission
+from .bodies import Nothing, decode_body, read_body
+from .idempotency import Idempotency
+from .queries import NoQuery, decode_query
+
+Access = Permission | Literal["public"]
+Method = Literal["GET", "POST", "PATCH", "DELETE", "WEBSOCKET"]
+
+WITH_BODY = frozenset(("POST", "PATCH"))
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a route answers when all goes well: a JSON value of a type, or text."""
+
+    status: int = 200
+    type: Any = None
+    media_types: Sequence[str] = ("application/json",)
+    headers: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path. The handler's docstring is its description."""
+
+    method: Method
+    path: str
+    handler: Callable[[Request], Awaitable[Response]] | Callable[[WebSocket], Awaitable[None]]
+    access: Access
+    answer: Answer = Answer()
+    query: type[Any] = NoQuery
+    body: type[Any] = Nothing
+    body_bytes_max: int = limits.BODY_BYTES_MAX
+    refusals: tuple[Refusal, ...] = ()  # beside those that every route of its kind has
+    once: bool = False  # takes an Idempotency-Key
+    streams: bool = False  # answers without end: no HEAD
+
+
+def body_of(request: Request, kind: type[V]) -> V:
+    """The request's body, decoded; `kind` is the one that its route names."""
+    body = request.scope["state"]["body"]
+    assert isinstance(body, kind), "the route table names another body"
+    return body
+
+
+def query_of(request: Request, kind: type[V]) -> V:
+    """The request's query parameters, decoded; `kind` is the one that its route names."""
+    query = request.scope["state"]["query"]
+    assert isinstance(query, kind), "the route table names another query"
+    return query
+
+
+class Routes:
+    """Plain ASGI: finds the route and runs it; GET of anything that is not the API's goes to the dashboard."""
+
+    def __init__(self, table: Sequence[Route], dashboard: Callable[[Request], Awaitable[Response]]) -> None:
+        self._dashboard = Route("GET", "/{path:path}", dashboard, "public")
+        self._once = Idempotency()
+        paths: dict[str, dict[str, Route]] = {}
+        for route in table:
+            methods = paths.setdefault(route.path, {})
+            assert route.method not in methods, f"{route.method} {route.path} stands twice in the table"
+            methods[route.method] = route
+        self._paths = [(compile_path(path)[0], methods) for path, methods in paths.items()]
+
+    def access_of(self, scope: Scope) -> Access:
+        """What the scope's route needs; where there is none, whoever asks is told so."""
+        try:
+            return self._find(scope)[0].access
+        except Refused:
+            return "public"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route, scope["path_params"] = self._find(scope)
+        if route.method == "WEBSOCKET":
+            await route.handler(WebSocket(scope, receive, send))  # type: ignore[arg-type]
+            return
+        response = await self._respond(route, Request(scope, receive, send))
+        await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
+
+    def _find(self, scope: Scope) -> tuple[Route, dict[str, str]]:
+        path = scope["path"]
+        if path.startswith("/api/"):
+            path = path.removesuffix("/")  # documented as `GET /` below /api/desktops
+        for pattern, methods in self._paths:
+            if found := pattern.match(path):
+                return _choose(methods, scope), found.groupdict()
+        if scope["type"] == "http" and not is_api(path):
+            return _choose({"GET": self._dashboard}, scope), {}
+        raise Refused(NOT_FOUND, kind="path", id=path[:200])
+
+    async def _respond(self, route: Route, request: Request) -> Response:
+        state = request.scope["state"]
+        state["query"] = {} if route is self._dashboard else decode_query(request, route.query)
+        if request.method not in WITH_BODY:
+            return await _handled(route, request)
+        raw = await read_body(request, route.body_bytes_max)
+        state["body"] = decode_body(raw, route.body)
+        once = self._once.begin(request, raw) if route.once else None
+        if once is None:
+            return await _handled(route, request)
+        try:
+            if earlier := await self._once.earlier(request, once):
+                return earlier
+            state["once"] = once
+            response = await _handled(route, request)
+            assert once.is_remembered, f"{route.path} must remember its answer"
+            return response
+        finally:
+            self._once.end(once)
+
+
+def is_api(path: str) -> bool:
+    """Whether a path belongs to the API or the operations, and not to the dashboard."""
+    return path == "/api" or path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics", "/openapi.json")
+
+
+async def _handled(route: Route, request: Request) -> Response:
+    response = await route.handler(request)  # type: ignore[arg-type]
+    assert response is not None
+    return response
+
+
+def _choose(methods: dict[str, Route], scope: Scope) -> Route:
+    if scope["type"] == "websocket":
+        if "WEBSOCKET" in methods:
+            return methods["WEBSOCKET"]
+        raise Refused(NOT_FOUND, kind="WebSocket", id=scope["path"][:200])
+    method: str = scope["method"]
+    allowed = [name for name in methods if name != "WEBSOCKET"]
+    if "GET" in methods and not methods["GET"].streams:
+        allowed.insert(1, "HEAD")
+    if not allowed:
+        raise Refused(UPGRADE_REQUIRED)
+    if method not in allowed:
+        raise Refused(METHOD_NOT_ALLOWED, method=method[:20], allowed=", ".join(sorted(allowed)))
+    return methods["GET" if method == "HEAD" else method]
+
+
+def _without_body(send: Send) -> Send:
+    """An answer to HEAD: the header fields, and nothing after them."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

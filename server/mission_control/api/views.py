@@ -1,0 +1,221 @@
+"""What the API shows: the objects of the domain with what stands beside them. Secrets are in none of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus
+from ..domain.keys import PREFIX
+from ..domain.tasks import NewTask
+from ..domain.values import Actor, Role, Time, Value
+from ..domain.watching import CheckStep, Metrics
+
+PrincipalKind = Literal["key", "session", "local"]
+
+
+class TaskView(Task, frozen=True, kw_only=True):
+    """A task, and how much output of it is recorded."""
+
+    output_bytes: int = 0
+    output_lines: int = 0
+
+    @staticmethod
+    def of(task: Task, output_bytes: int = 0, output_lines: int = 0) -> TaskView:
+        """A task as it stands."""
+        facts = {name: getattr(task, name) for name in Task.__struct_fields__}
+        return TaskView(**facts, output_bytes=output_bytes, output_lines=output_lines)
+
+    @staticmethod
+    def of_row(row: tuple[bytes, int | None, int | None]) -> TaskView:
+        """From `doc, bytes, lines`; the last two are None before the first output."""
+        doc, output_bytes, output_lines = row
+        view = _task_view.decode(doc)
+        if not output_bytes:
+            return view
+        return msgspec.structs.replace(view, output_bytes=output_bytes, output_lines=output_lines or 0)
+
+
+_task_view = msgspec.json.Decoder(TaskView)
+
+
+class DesktopView(Desktop, frozen=True, kw_only=True):
+    """A desktop with its newest metrics; null while they are unknown."""
+
+    metrics: Metrics | None = None
+
+    @staticmethod
+    def of(desktop: Desktop, metrics: Metrics | None) -> DesktopView:
+        """A desktop as it stands."""
+        return DesktopView(**{name: getattr(desktop, name) for name in Desktop.__struct_fields__}, metrics=metrics)
+
+
+class CheckView(Value, frozen=True, kw_only=True):
+    """What a check found, and the desktop after it."""
+
+    ok: bool
+    steps: tuple[CheckStep, ...]
+    desktop: DesktopView
+
+
+class StatusCounts(Value, frozen=True, kw_only=True):
+    """How many tasks there are of each status."""
+
+    pending: int = 0
+    running: int = 0
+    review: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @staticmethod
+    def of(counts: dict[TaskStatus, int]) -> StatusCounts:
+        """From status → count; what is missing is 0."""
+        return StatusCounts(**counts)
+
+
+class NewBatch(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tasks that belong together: a list of them, or one for each of several desktops. `run` starts them all."""
+
+    tasks: tuple[NewTask, ...] | None = None
+    task: BatchTask | None = None
+    desktop_ids: tuple[str, ...] | None = None
+    run: bool = False
+
+
+class BatchTask(NewTask, frozen=True, kw_only=True):
+    """The task that each of several desktops gets."""
+
+    desktop_id: str = ""
+
+
+class BatchCreated(Value, frozen=True, kw_only=True):
+    """A new batch with its tasks, in the order given."""
+
+    id: str
+    tasks: tuple[TaskView, ...]
+
+
+class BatchView(Value, frozen=True, kw_only=True):
+    """A batch: how its tasks stand, archived ones included."""
+
+    id: str
+    total: int
+    counts: StatusCounts
+
+
+class Skipped(Value, frozen=True, kw_only=True):
+    """A task that a command passed over, and why: a code of the error table, or `nothing_to_do`."""
+
+    task_id: str
+    code: str
+
+
+class AppliedView(Value, frozen=True, kw_only=True):
+    """What a command to a batch did: the ids of the tasks it applied to, and those it passed over."""
+
+    applied: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class Review(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A person's decision; with `retry`, a rejection makes a follow-up task that carries the feedback."""
+
+    decision: Decision
+    feedback: str | None = None
+    retry: bool = False
+
+
+class SignIn(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An API key, or the token of a one-time link."""
+
+    key: str | None = None
+    link: str | None = None
+
+
+class SignInLink(Value, frozen=True, kw_only=True):
+    """A link that signs in once, for ten minutes."""
+
+    url: str
+    token: str
+
+
+class Me(Value, frozen=True, kw_only=True):
+    """Who asks, and what they ask."""
+
+    id: str
+    name: str
+    kind: PrincipalKind
+    role: Role
+    server_id: str
+    log_id: str
+    version: str
+
+
+class KeyView(Value, frozen=True, kw_only=True):
+    """An API key, masked."""
+
+    id: str
+    name: str
+    role: Role
+    key: str
+    last4: str
+    created_at: Time
+    expires_at: Time | None
+
+    @staticmethod
+    def of(key: Key, secret: str | None = None) -> KeyView:
+        """A key masked to its last 4 characters, or, once, as it is."""
+        return KeyView(
+            id=key.id,
+            name=key.name,
+            role=key.role,
+            key=secret or f"{PREFIX}…{key.last4}",
+            last4=key.last4,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+        )
+
+
+class Hour(Value, frozen=True, kw_only=True):
+    """How many tasks ended within an hour that begins at `hour`."""
+
+    hour: Time
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class Overview(Value, frozen=True, kw_only=True):
+    """The fleet in figures.
+
+    `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+    done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
+    desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+    """
+
+    counts: StatusCounts
+    completion_rate: float | None
+    mean_duration_ms: float | None
+    active_desktops: int
+    desktops: int
+    cpu: float | None
+    memory: float | None
+    throughput: tuple[Hour, ...]
+
+
+class Health(Value, frozen=True, kw_only=True):
+    """`ok`, as long as this can be answered at all."""
+
+    status: str = "ok"
+
+
+class Envelope(Value, frozen=True, kw_only=True):
+    """An event of the log, in the envelope that it has everywhere. `payload` is described by its type."""
+
+    seq: int
+    at: Time
+    type: str
+    actor: Actor
+    payload: dict[str, Any]

@@ -1,0 +1,68 @@
+"""`GET /api/mission-control/activity/ws`: the streams over one WebSocket."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from ..domain.filters import Filter
+from ..log import queries
+from ..log.event_log import StoredEvent
+from ..streams import wire
+from ..streams.live_socket import PeerStalled, Socket
+from .services import principal_of, services_of
+
+
+async def activity_ws(websocket: WebSocket) -> None:
+    """Follow the log: subscribe with a cursor and a filter, receive history and then live events."""
+    services, principal = services_of(websocket), principal_of(websocket)
+    access = services.control.access
+    await websocket.accept()
+
+    async def recent(wanted: Filter, until: int) -> list[StoredEvent]:
+        tasks = [task for task in services.control.journal.state.tasks.values() if task.status == "running"]
+        seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
+        async with services.control.log.snapshot() as snapshot:
+            newest = [queries.newest_output(id, until) for id in seen]
+            found = [await snapshot.events(query.sql, query.parameters) for query in newest]
+            return [event for events in found for event in reversed(events)]
+
+    socket = Socket(
+        services.control.log,
+        lambda data: websocket.send({"type": "websocket.send", "text": data.decode()}),
+        hello={"version": services.version, "serverId": services.control.log.server_id},
+        metrics=lambda: list(services.metrics().values()),
+        is_allowed=lambda: access.is_valid(principal),
+        recent=recent,
+    )
+
+    async def receive() -> str | bytes | None:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        return message.get("text") or message.get("bytes") or ""
+
+    code = wire.SIGNED_OUT
+    is_gone = False
+    try:
+        async with anyio.create_task_group() as group:
+
+            async def restart() -> None:
+                nonlocal code
+                await services.stopping.wait()
+                code = wire.RESTARTING
+                group.cancel_scope.cancel()
+
+            group.start_soon(restart)
+            await socket.serve(receive)
+            group.cancel_scope.cancel()
+    except* PeerStalled:
+        code = wire.SLOW
+    except* WebSocketDisconnect:
+        is_gone = True
+    if not is_gone and websocket.client_state is not WebSocketState.DISCONNECTED:
+        with anyio.move_on_after(1, shield=True):
+            try:
+                await websocket.close(code)
+            except (RuntimeError, WebSocketDisconnect):
+                pass

@@ -1,0 +1,117 @@
+"""Recorded output: byte for byte what the command wrote, from any position, in pieces."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from mission_control.domain.entities import Task
+from mission_control.domain.output import Stream
+from tests.support.server import Api, open_api
+
+NASTY = b"\x00\xff\xfe\x80 caf\xc3\xa9\r\n\xf0\x9f\x98\x80\n\xed\xa0\x80 no newline"
+
+
+async def run_that_wrote(api: Api, *written: tuple[Stream, bytes]) -> Task:
+    task = await api.task(await api.running_desktop(), run=True)
+    await api.output(task, *written)
+    return task
+
+
+async def test_every_byte_comes_back_as_it_was(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("stdout", NASTY), ("stderr", b"warning\n"), ("stdout", NASTY))
+        path = f"/tasks/{task.id}/output"
+        answer = await api.get(path)
+        assert answer.content == NASTY + b"warning\n" + NASTY
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.headers["mission-control-position"] == str(len(answer.content))
+        assert (await api.get(f"{path}?stream=stdout")).content == NASTY + NASTY
+        assert (await api.get(f"{path}?stream=stderr")).content == b"warning\n"
+        shown = (await api.get(f"/tasks/{task.id}")).json()
+        assert shown["outputBytes"] == len(answer.content)
+        assert shown["outputLines"] == 7
+
+
+async def test_an_agents_raw_answer_is_left_out_unless_it_is_asked_for(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("response", b"data: {}\n"), ("stdout", b"hi\n"))
+        path = f"/tasks/{task.id}/output"
+        assert (await api.get(path)).content == b"hi\n"
+        assert (await api.get(f"{path}?stream=response")).content == b"data: {}\n"
+        assert (await api.get(f"{path}?stream=all")).content == b"data: {}\nhi\n"
+
+
+async def test_output_goes_on_after_any_position(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        seed = 7
+        chance = random.Random(seed)
+        written: list[tuple[Stream, bytes]] = [
+            (chance.choice(("stdout", "stderr")), chance.randbytes(chance.randint(1, 40))) for _ in range(40)
+        ]
+        task = await run_that_wrote(api, *written)
+        whole = b"".join(data for _, data in written)
+        path = f"/tasks/{task.id}/output"
+        for after in [0, 1, len(whole) - 1, len(whole), len(whole) + 10, *chance.sample(range(len(whole)), 20)]:
+            assert (await api.get(f"{path}?after={after}")).content == whole[after:], f"seed {seed}, after {after}"
+
+
+async def test_after_a_position_only_the_wanted_stream_comes(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("stdout", b"aaaa\n"), ("stderr", b"bbbb\n"), ("stdout", b"cccc\n"))
+        path = f"/tasks/{task.id}/output?stream=stdout"
+        assert (await api.get(f"{path}&after=2")).content == b"aa\ncccc\n"
+        assert (await api.get(f"{path}&after=7")).content == b"cccc\n"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+async def test_the_tail_is_the_last_lines_wherever_they_were_cut(end: bytes, tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        parts: list[tuple[Stream, bytes]] = [
+            ("stdout", b"one\ntw"),
+            ("stdout", b"o\n"),
+            ("stderr", b"three\n"),
+            ("stdout", b"fo"),
+            ("stdout", b"ur" + end),
+        ]
+        task = await run_that_wrote(api, *parts)
+        lines = b"".join(data for _, data in parts).splitlines(keepends=True)
+        for count in range(6):
+            answer = await api.get(f"/tasks/{task.id}/output?tail={count}")
+            assert answer.content == b"".join(lines[-count:] if count else []), count
+        assert (await api.get(f"/tasks/{task.id}/output?tail=1&stream=stderr")).content == b"three\n"
+
+
+async def test_ndjson_are_the_events_that_carry_the_output(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("stdout", b"hi\n"), ("stderr", b"\xff\n"))
+        answer = await api.get(f"/tasks/{task.id}/output?format=ndjson")
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        first, second = [json.loads(line) for line in answer.content.splitlines()]
+        assert first["type"] == "task.output"
+        assert (first["payload"]["text"], first["payload"]["position"]) == ("hi\n", 0)
+        assert (second["payload"]["base64"], second["payload"]["stream"]) == ("/wo=", "stderr")
+        rest = await api.get(f"/tasks/{task.id}/output?format=ndjson&after=3")
+        assert rest.content == answer.content.splitlines(keepends=True)[1]
+
+
+async def test_output_larger_than_one_read_of_the_log_comes_whole(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        block = bytes(range(256)) * 512
+        written: list[tuple[Stream, bytes]] = [("stdout", block)] * 20
+        task = await run_that_wrote(api, *written)
+        path = f"/tasks/{task.id}/output"
+        assert (await api.get(path)).content == block * 20
+        assert (await api.get(f"{path}?after={len(block) * 19 + 5}")).content == block[5:]
+        assert (await api.get(f"{path}?tail=3")).content == b"\n".join((block * 20).split(b"\n")[-3:])
+
+
+async def test_a_task_that_wrote_nothing_has_no_output(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await api.task(await api.running_desktop())
+        for query in ("", "?tail=5", "?after=0", "?format=ndjson"):
+            answer = await api.get(f"/tasks/{task.id}/output{query}")
+            assert (answer.status_code, answer.content) == (200, b"")

@@ -1,0 +1,42 @@
+"""How often one may ask, and how often one may guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.server import open_api, problem
+
+
+async def test_a_key_has_so_many_requests_a_minute_and_is_told_when_to_come_back(tmp_path: Path):
+    async with open_api(tmp_path, requests_per_minute=3) as api:
+        left = [(await api.get("/settings")).headers["ratelimit"] for _ in range(3)]
+        assert left == ['"default";r=2;t=20', '"default";r=1;t=40', '"default";r=0;t=60']
+        refused = await api.get("/settings")
+        problem(refused, 429, "rate_limited")
+        assert refused.headers["retry-after"] == "20"
+        assert refused.headers["ratelimit-policy"] == '"default";q=3;w=60'
+        assert (await api.as_("viewer").get("/settings")).status_code == 200
+        api.tick(20)
+        assert (await api.get("/settings")).status_code == 200
+
+
+async def test_zero_is_no_limit(tmp_path: Path):
+    async with open_api(tmp_path, requests_per_minute=0) as api:
+        answers = [await api.get("/settings") for _ in range(20)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert "ratelimit" not in answers[0].headers
+
+
+async def test_wrong_keys_from_one_address_are_limited_and_right_ones_still_open(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        wrong, nobody = api.as_("mc_k_wrong"), api.as_("nobody")
+        for _ in range(5):
+            problem(await wrong.get("/tasks"), 401, "unauthorized")
+            problem(await nobody.post("/api/auth/session", {"key": "mc_k_wrong"}), 401, "unauthorized")
+        for answer in (await wrong.get("/tasks"), await nobody.post("/api/auth/session", {"link": "wrong"})):
+            problem(answer, 429, "rate_limited")
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await api.get("/tasks")).status_code == 200
+        problem(await nobody.get("/tasks"), 401, "unauthorized")
+        api.tick(60)
+        problem(await wrong.get("/tasks"), 401, "unauthorized")
