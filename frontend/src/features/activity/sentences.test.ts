@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import type { LogEvent } from '../../lib/api/types';
+import { linesOf } from './sentences';
+
+const names = { task: (id: string) => `Task ${id}`, desktop: (id: string) => id };
+let seq = 0;
+// biome-ignore lint/suspicious/noExplicitAny: payloads differ by type.
+function event(type: string, payload: Record<string, any>, seconds = 0, actor = 'Mia'): LogEvent {
+  seq += 1;
+  return {
+    seq,
+    at: new Date(1_700_000_000_000 + seconds * 1000).toISOString(),
+    type,
+    actor: { id: actor, name: actor },
+    payload,
+  };
+}
+const started = (id: string, seconds = 0, actor = 'Mia') =>
+  event('task.started', { taskId: id, desktopId: `ci-${id}` }, seconds, actor);
+
+describe('the activity', () => {
+  it('tells what happened, to what, where and by whom', () => {
+    expect(linesOf([started('1')], names)).toMatchObject([
+      { subject: 'Task 1', words: 'started', desktop: 'ci-1', actor: 'Mia', href: '/tasks/1' },
+    ]);
+  });
+
+  it('says why something failed', () => {
+    const [line] = linesOf(
+      [
+        event('task.failed', {
+          taskId: '1',
+          desktopId: 'a',
+          exitCode: 127,
+          signal: null,
+          durationMs: 3_000,
+          error: null,
+        }),
+      ],
+      names,
+    );
+    expect(line).toMatchObject({
+      words: 'failed after 3.0\u00a0s',
+      detail: 'exit 127: command not found',
+      tone: 'failed',
+    });
+  });
+
+  it('tells a burst in one line', () => {
+    const lines = linesOf(
+      ['1', '2', '3', '4', '5'].map((id) => started(id)),
+      names,
+    );
+    expect(lines).toMatchObject([{ subject: '5 tasks', words: 'started', desktop: 'ci-1, ci-2 and 3 more', count: 5 }]);
+  });
+
+  it('does not join what others did, or what happened later', () => {
+    const lines = linesOf(
+      [started('1'), started('2'), started('3', 0, 'Jo'), started('4', 0, 'Jo'), started('5', 60), started('6', 120)],
+      names,
+    );
+    expect(lines).toHaveLength(6);
+  });
+
+  it('leaves out what the task tells itself', () => {
+    expect(linesOf([event('task.phase', { taskId: '1' }), event('approval.created', { taskId: '1' })], names)).toEqual(
+      [],
+    );
+  });
+
+  it('shows a type that it does not know by its name', () => {
+    expect(linesOf([event('weather.changed', {})], names)).toMatchObject([{ words: 'weather.changed', href: null }]);
+  });
+});

@@ -1,0 +1,83 @@
+// The dashboard's one object graph: states, the client, the socket. Nothing here talks to the server before `start`.
+import { api } from './api/client';
+import { asProblem, ProblemError } from './api/errors';
+import type { Role } from './api/types';
+import { Socket, socketUrl } from './live/socket';
+import { ActivityState } from './state/activity.svelte';
+import { ApprovalsState } from './state/approvals.svelte';
+import { ConnectionState } from './state/connection.svelte';
+import { DesktopsState } from './state/desktops.svelte';
+import { Feed } from './state/feed';
+import { Prefs } from './state/prefs.svelte';
+import { Session } from './state/session.svelte';
+import { SettingsState } from './state/settings.svelte';
+import { TasksState } from './state/tasks.svelte';
+import { Toasts } from './state/toasts.svelte';
+
+class App {
+  readonly api = api;
+  readonly socket = new Socket(socketUrl(window.location));
+  readonly session = new Session(api);
+  readonly connection = new ConnectionState(this.socket);
+  readonly prefs = new Prefs();
+  readonly toasts = new Toasts();
+  readonly tasks = new TasksState(api);
+  readonly desktops = new DesktopsState(api);
+  readonly approvals = new ApprovalsState(api);
+  readonly activity = new ActivityState(api);
+  readonly settings = new SettingsState(api);
+  #feed = new Feed(this, this.socket);
+
+  constructor() {
+    api.onUnauthorized = () => this.leave();
+  }
+
+  /** Whether this person's role includes another. */
+  can(role: Role): boolean {
+    return this.session.can(role);
+  }
+
+  /** Why an action that needs a role cannot be done now, in words, or null when it can. */
+  whyNot(role: Role): string | null {
+    if (!this.can(role)) {
+      return `Your key may only ${this.can('operator') ? 'run tasks' : 'look'}; this needs the role ${role}. Ask an admin.`;
+    }
+    if (!this.connection.isUsable) return 'The connection to the server is lost.';
+    return null;
+  }
+
+  /** Does something that may fail and shows the problem as a toast; gives null then. */
+  async attempt<T>(action: () => Promise<T>): Promise<T | null> {
+    try {
+      return await action();
+    } catch (error) {
+      this.toasts.error(asProblem(error));
+      return null;
+    }
+  }
+
+  /** After signing in: reads everything and follows it. Throws when the server does not answer. */
+  async enter(): Promise<void> {
+    await this.#feed.start();
+    this.socket.start();
+  }
+
+  /** The session is over: nothing is followed any more. */
+  leave(): void {
+    this.#feed.stop();
+    this.socket.stop();
+    this.tasks.clear();
+    this.session.forget();
+  }
+
+  async signOut(): Promise<void> {
+    await this.session.signOut().catch((error) => {
+      // A session that the server has already forgotten is as good as signed out.
+      if (!(error instanceof ProblemError) || error.problem.status !== 401) throw error;
+    });
+    this.leave();
+  }
+}
+
+export const app = new App();
+export type { App };

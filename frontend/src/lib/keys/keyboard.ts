@@ -1,0 +1,60 @@
+// Hands key presses to whoever handles their command. Silent in fields, dialogs and menus, where keys mean text or
+// belong to the widget, and never in the way of the browser's own combinations.
+import { type Command, type KeyHandlers, step } from './registry';
+
+/** Between the two keys of a sequence. */
+const SEQUENCE_MS_MAX = 1_200;
+
+class Keyboard {
+  isOn: () => boolean = () => true;
+  #handlers: KeyHandlers[] = [];
+  #pending = '';
+  #pressedAt = 0;
+
+  /** Listens until the returned function is called. */
+  start(): () => void {
+    window.addEventListener('keydown', this.#press);
+    return () => window.removeEventListener('keydown', this.#press);
+  }
+
+  /** Adds handlers for as long as a screen is shown: `$effect(() => keyboard.on({ … }))`. */
+  on(handlers: KeyHandlers): () => void {
+    this.#handlers.push(handlers);
+    return () => {
+      this.#handlers = this.#handlers.filter((it) => it !== handlers);
+    };
+  }
+
+  #press = (event: KeyboardEvent): void => {
+    if (!this.isOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing)
+      return;
+    if (belongsToWidget(event.target)) return;
+    if (event.key === 'Shift') return;
+    const pending = event.timeStamp - this.#pressedAt < SEQUENCE_MS_MAX ? this.#pending : '';
+    const { pending: rest, commands } = step(pending, event.key);
+    this.#pending = rest;
+    this.#pressedAt = event.timeStamp;
+    const handler = this.#handlerOf(commands);
+    if (handler) {
+      event.preventDefault();
+      handler(event);
+    }
+  };
+
+  #handlerOf(commands: Command[]): ((event: KeyboardEvent) => void) | undefined {
+    for (const handlers of this.#handlers.toReversed()) {
+      for (const command of commands) if (handlers[command]) return handlers[command];
+    }
+    return undefined;
+  }
+}
+
+function belongsToWidget(target: EventTarget | null): boolean {
+  if (document.querySelector('[role="dialog"][data-state="open"], [role="menu"][data-state="open"]')) return true;
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target.closest('[role="listbox"], [role="combobox"]')) return true;
+  if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
+}
+
+export const keyboard = new Keyboard();

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { GROUPS, KEYS, shownKeys, step } from './registry';
+
+describe('keys', () => {
+  it('name a command at once', () => {
+    expect(step('', 'n')).toEqual({ pending: '', commands: ['new-task'] });
+  });
+
+  it('wait for the second of two', () => {
+    expect(step('', 'g')).toEqual({ pending: 'g', commands: [] });
+    expect(step('g', 'b')).toEqual({ pending: '', commands: ['go-board'] });
+  });
+
+  it('that do not go on begin anew', () => {
+    expect(step('g', 'n')).toEqual({ pending: '', commands: ['new-task'] });
+    expect(step('g', 'g')).toEqual({ pending: 'g', commands: [] });
+    expect(step('g', 'q')).toEqual({ pending: '', commands: [] });
+  });
+
+  it('shared by several screens name all their commands', () => {
+    expect(step('', 'r').commands).toEqual(['run', 'task-run', 'approvals-reject']);
+  });
+
+  it('leave to the widget what the widget handles', () => {
+    expect(step('', 'Enter').commands).toEqual([]);
+  });
+
+  it('are shown as they are pressed', () => {
+    expect(shownKeys('g b')).toEqual(['G', 'B']);
+    expect(shownKeys('J')).toEqual(['Shift', 'J']);
+    expect(shownKeys('Escape')).toEqual(['Esc']);
+  });
+
+  it('have one meaning in each place, and a place in the help', () => {
+    const seen = new Set<string>();
+    for (const { group, keys } of KEYS) {
+      expect(GROUPS).toContain(group);
+      expect(seen.has(`${group} ${keys}`)).toBe(false);
+      seen.add(`${group} ${keys}`);
+    }
+  });
+
+  it('never begin a sequence with a key that means something by itself', () => {
+    const single = new Set<string>(KEYS.map(({ keys }) => keys).filter((keys) => !keys.includes(' ')));
+    for (const { keys } of KEYS) if (keys.includes(' ')) expect(single.has(keys.split(' ')[0] ?? '')).toBe(false);
+  });
+});

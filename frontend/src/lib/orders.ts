@@ -1,0 +1,101 @@
+// Does moves: one task or many, with the question first where there is no way back, and one sentence afterwards where
+// the screen does not show by itself what happened.
+
+import { asProblem } from './api/errors';
+import type { Problem } from './api/types';
+import { app } from './app';
+import { plural } from './format';
+import { allows, type Move } from './moves';
+import { router } from './router';
+import { asks } from './state/asks.svelte';
+import type { TaskState } from './state/tasks.svelte';
+
+/** Requests at a time; more would only wait in the browser. */
+const AT_ONCE = 6;
+
+/** Asks where it must, then does it. */
+export function order(move: Move, tasks: readonly TaskState[]): Promise<void> {
+  const able = tasks.filter((task) => allows(task.status, move));
+  if (!able.length) return Promise.resolve();
+  if (move === 'reject') asks.open({ kind: 'reject', tasks: able });
+  else if (move === 'cancel' && able.some((task) => task.status === 'running'))
+    asks.open({ kind: 'cancel', tasks: able });
+  else return carryOut(move, able);
+  return Promise.resolve();
+}
+
+/** Does it without asking. */
+export async function carryOut(
+  move: Move,
+  tasks: readonly TaskState[],
+  feedback?: string,
+  retry?: boolean,
+): Promise<void> {
+  const problems: Problem[] = [];
+  const waiting = [...tasks];
+  let last: TaskState | null = null;
+  const work = async () => {
+    for (let task = waiting.shift(); task; task = waiting.shift()) {
+      try {
+        last = (await one(move, task, feedback, retry)) ?? last;
+      } catch (error) {
+        problems.push(asProblem(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, tasks.length) }, work));
+  report(move, tasks, problems, last);
+}
+
+async function one(move: Move, task: TaskState, feedback?: string, retry?: boolean): Promise<TaskState | null> {
+  switch (move) {
+    case 'run':
+      return app.tasks.run(task.id);
+    case 'cancel':
+      return app.tasks.cancel(task.id);
+    case 'approve':
+      return app.tasks.review(task.id, 'approve');
+    case 'reject':
+      return app.tasks.review(task.id, 'reject', feedback, retry);
+    case 'retry':
+      return app.tasks.retry(task.id);
+    case 'archive':
+      await app.tasks.archive(task.id);
+      return null;
+  }
+}
+
+const DONE_WORDS: Record<Move, string> = {
+  run: 'started',
+  cancel: 'cancelled',
+  approve: 'approved',
+  reject: 'rejected',
+  retry: 'made anew, pending',
+  archive: 'archived',
+};
+
+function report(move: Move, tasks: readonly TaskState[], problems: Problem[], last: TaskState | null): void {
+  const [problem] = problems;
+  if (problem && (tasks.length === 1 || problems.length === tasks.length)) {
+    app.toasts.error(
+      tasks.length === 1
+        ? problem
+        : { ...problem, title: `None of ${tasks.length} ${DONE_WORDS[move]}: ${problem.title}` },
+    );
+    return;
+  }
+  if (problem) {
+    app.toasts.say(`${plural(tasks.length - problems.length, 'task')} ${DONE_WORDS[move]}, ${problems.length} not`, {
+      tone: 'bad',
+      detail: problem.detail,
+    });
+    return;
+  }
+  if (tasks.length > 1) app.toasts.say(`${plural(tasks.length, 'task')} ${DONE_WORDS[move]}`, { tone: 'good' });
+  else if (move === 'retry' && last) {
+    const made = last;
+    app.toasts.say('A new pending task was made', {
+      action: { label: 'Open', run: () => router.go(`/tasks/${made.id}`) },
+    });
+  } else if (move === 'archive') app.toasts.say('Archived. The log keeps it.');
+}

@@ -1,0 +1,251 @@
+/**
+ * The rows on the screen: a small pool of elements, each written again only when what it shows changed.
+ *
+ * Everything printed goes in as text nodes. Colours are classes of the palette, or set through the
+ * DOM where a program chose its own.
+ */
+import * as ansi from './ansi';
+import { contrast, legible, luminance, type Rgb } from './contrast';
+import type { OutputLines } from './lines';
+
+/** Longer lines are cut on the screen: laying out one line of megabytes stops a browser for seconds. */
+export const SHOWN_CHARACTERS_MAX = 20_000;
+
+export interface Row {
+  element: HTMLDivElement;
+  number: HTMLAnchorElement;
+  time: HTMLSpanElement;
+  text: HTMLSpanElement;
+  /** The line it shows, -1 while it is unused. */
+  line: number;
+  /** Painted while its line could still grow. */
+  wasOpen: boolean;
+  /** Characters of the visible text that are shown. */
+  length: number;
+}
+
+/** What the rows show besides the lines themselves. A new object means that every row is written again. */
+export interface Looks {
+  /** Text of the time column, or null for none. */
+  timeOf: ((ms: number) => string) | null;
+  /** Lines that are shown whole although they are long. */
+  expanded: ReadonlySet<number>;
+  /** Luminance of the surface that free colours have to stand out from. */
+  surface: number;
+}
+
+export interface Marked {
+  from: number;
+  to: number;
+}
+
+export class Rows {
+  readonly #box: HTMLElement;
+  readonly #lines: OutputLines;
+  #pool: Row[] = [];
+  #looks: Looks;
+  /** The widest row painted so far, in characters. */
+  widest = 0;
+
+  constructor(box: HTMLElement, lines: OutputLines, looks: Looks) {
+    this.#box = box;
+    this.#lines = lines;
+    this.#looks = looks;
+  }
+
+  setLooks(looks: Looks): void {
+    this.#looks = looks;
+    this.rewriteAll();
+  }
+
+  rewriteAll(): void {
+    for (const row of this.#pool) row.wasOpen = true;
+  }
+
+  /**
+   * Show `count` rows. `slot` is a number of the first row that stays the same while rows above it go
+   * away, so that scrolling rewrites only what came into view.
+   */
+  paint(slot: number, count: number, lineAt: (index: number) => number, marked: Marked | null): Row[] {
+    this.#fit(count);
+    const shown: Row[] = [];
+    const size = this.#pool.length;
+    for (let index = 0; index < size; index++) {
+      const row = this.#pool[(slot + index) % size] as Row;
+      if (index >= count) {
+        if (row.line !== -1) {
+          row.line = -1;
+          row.element.hidden = true;
+        }
+        continue;
+      }
+      const line = lineAt(index);
+      if (row.line !== line || row.wasOpen) this.#write(row, line);
+      row.element.classList.toggle('is-marked', marked !== null && line >= marked.from && line <= marked.to);
+      shown.push(row);
+    }
+    return shown;
+  }
+
+  rowOf(node: Node | null): Row | undefined {
+    const element = node instanceof Element ? node : node?.parentElement;
+    const root = element?.closest('.output-row');
+    return root ? this.#pool.find((row) => row.element === root) : undefined;
+  }
+
+  #fit(count: number): void {
+    const wanted = count + 2;
+    if (this.#pool.length >= wanted && this.#pool.length <= wanted * 3) return;
+    while (this.#pool.length < wanted) this.#pool.push(this.#create());
+    while (this.#pool.length > wanted) this.#pool.pop()?.element.remove();
+    // Another size gives every row another place in the pool.
+    for (const row of this.#pool) {
+      row.line = -1;
+      row.element.hidden = true;
+    }
+  }
+
+  #create(): Row {
+    const element = document.createElement('div');
+    const number = document.createElement('a');
+    const time = document.createElement('span');
+    const text = document.createElement('span');
+    element.className = 'output-row';
+    number.className = 'output-number';
+    number.tabIndex = -1; // a million links in the way of Tab would help nobody
+    number.draggable = false;
+    time.className = 'output-time';
+    text.className = 'output-text';
+    element.hidden = true;
+    element.append(number, time, text);
+    this.#box.append(element);
+    return { element, number, time, text, line: -1, wasOpen: false, length: 0 };
+  }
+
+  #write(row: Row, line: number): void {
+    const lines = this.#lines;
+    if (row.line !== line) {
+      row.number.textContent = `${line + 1}`;
+      row.number.href = `#L${line + 1}`;
+      row.element.dataset.stream = lines.stream(line) ?? '';
+      row.element.hidden = false;
+    }
+    const { timeOf, expanded } = this.#looks;
+    row.time.textContent = timeOf === null ? '' : timeOf(lines.ms(line) ?? 0);
+    row.time.hidden = timeOf === null;
+    row.line = line;
+    row.wasOpen = lines.hasOpenLine && line === lines.count - 1;
+    const limit = expanded.has(line) ? Number.POSITIVE_INFINITY : SHOWN_CHARACTERS_MAX;
+    this.#writeText(row, ansi.spansOf(lines.text(line) ?? '', lines.styleAtStart(line)), limit);
+  }
+
+  #writeText(row: Row, spans: ansi.Span[], limit: number): void {
+    const only = spans[0];
+    row.length = 0;
+    if (spans.length <= 1 && (!only || (ansi.isPlain(only.style) && !only.isControl && only.text.length <= limit))) {
+      row.text.textContent = only?.text ?? '';
+      row.length = only?.text.length ?? 0;
+    } else {
+      const nodes: Node[] = [];
+      let total = 0;
+      for (const span of spans) {
+        const room = limit - row.length;
+        total += span.text.length;
+        if (room <= 0) continue;
+        const text = span.text.slice(0, room);
+        row.length += text.length;
+        nodes.push(this.#nodeFor(span, text));
+      }
+      if (total > row.length) nodes.push(moreButton(total - row.length));
+      row.text.replaceChildren(...nodes);
+    }
+    this.widest = Math.max(this.widest, row.length + 7 * countTabs(row.text.textContent ?? ''));
+  }
+
+  #nodeFor(span: ansi.Span, text: string): Node {
+    if (ansi.isPlain(span.style) && !span.isControl) return document.createTextNode(text);
+    const element = document.createElement('span');
+    element.textContent = text;
+    paintStyle(element, span.style, this.#looks.surface);
+    if (span.isControl) {
+      element.classList.add('output-control');
+      element.title = ansi.controlName(text);
+    }
+    return element;
+  }
+}
+
+/** The text node and offset of a column of a row, for ranges. */
+export function pointAt(row: Row, column: number): [Node, number] {
+  const walker = document.createTreeWalker(row.text, NodeFilter.SHOW_TEXT);
+  let rest = Math.min(column, row.length);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const length = (node as Text).length;
+    if (rest <= length) return [node, rest];
+    rest -= length;
+  }
+  return [row.text, 0];
+}
+
+function countTabs(text: string): number {
+  return text.includes('\t') ? text.split('\t').length - 1 : 0;
+}
+
+function moreButton(characters: number): HTMLButtonElement {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'output-more';
+  button.dataset.label = `${characters.toLocaleString('en-US')} more characters, show all`;
+  button.ariaLabel = button.dataset.label; // drawn by ::before, so that it is no part of the row's text
+  return button;
+}
+
+function paintStyle(element: HTMLElement, style: ansi.Style, surface: number): void {
+  let { foreground, background } = style;
+  const { attributes } = style;
+  const names: string[] = [];
+  if (attributes & ansi.INVERSE) {
+    if (foreground === '' && background === '') names.push('is-inverse');
+    else [foreground, background] = [background, foreground];
+  }
+  if (foreground !== '' && !foreground.includes(',')) names.push(`fg-${foreground}`);
+  if (background !== '' && !background.includes(',')) names.push(`bg-${background}`);
+  if (attributes & ansi.BOLD) names.push('is-bold');
+  if (attributes & ansi.DIM) names.push('is-dim');
+  if (attributes & ansi.ITALIC) names.push('is-italic');
+  if (attributes & ansi.UNDERLINE) names.push('is-underlined');
+  if (attributes & ansi.STRIKE) names.push('is-struck');
+  if (attributes & ansi.HIDDEN) names.push('is-hidden');
+  element.className = names.join(' ');
+  paintFreeColours(element, foreground, background, surface);
+}
+
+function paintFreeColours(element: HTMLElement, foreground: string, background: string, surface: number): void {
+  let ground = surface;
+  if (background.includes(',')) {
+    const colour = rgb(background);
+    ground = luminance(colour);
+    element.style.backgroundColor = `rgb(${background})`;
+    // Palette colours are made for our surfaces, not for this one.
+    if (!foreground.includes(',')) element.style.color = contrast(ground, 1) >= contrast(ground, 0) ? '#fff' : '#000';
+  }
+  if (foreground.includes(',')) element.style.color = `rgb(${legibleOn(foreground, ground)})`;
+}
+
+function rgb(colour: string): Rgb {
+  const [red = 0, green = 0, blue = 0] = colour.split(',').map(Number);
+  return [red, green, blue];
+}
+
+const legibleColours = new Map<string, string>();
+
+function legibleOn(colour: string, ground: number): string {
+  const key = `${colour} ${ground}`;
+  let answer = legibleColours.get(key);
+  if (answer === undefined) {
+    if (legibleColours.size > 4096) legibleColours.clear(); // a gradient can use millions
+    answer = legible(rgb(colour), ground).join(',');
+    legibleColours.set(key, answer);
+  }
+  return answer;
+}

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { endTone, endWords, phaseWords, silenceWords } from './words';
+
+const ended = {
+  type: 'command',
+  status: 'failed',
+  exitCode: 1,
+  signal: null,
+  durationMs: 192_000,
+  error: null,
+} as const;
+
+test('the end of a command', () => {
+  expect(endWords(ended)).toBe('Process exited 1 after 3 min 12 s');
+  expect(endWords({ ...ended, exitCode: 127 })).toBe('Process exited 127: command not found after 3 min 12 s');
+  expect(endWords({ ...ended, exitCode: null, signal: 'TERM' })).toBe('Process killed by SIGTERM after 3 min 12 s');
+  expect(endWords({ ...ended, status: 'done', exitCode: 0 })).toBe('Process exited 0 after 3 min 12 s');
+  expect(endWords({ ...ended, exitCode: null })).toBe('Ended after 3 min 12 s without an exit code');
+  expect(endTone(ended)).toBe('bad');
+});
+
+test('silence is said after five seconds', () => {
+  expect(silenceWords(1000, 5000, true)).toBe('');
+  expect(silenceWords(1000, 43_500, true)).toBe('Last line 42 s ago');
+  expect(silenceWords(1000, 43_500, false)).toBe('Nothing printed for 42 s');
+  expect(silenceWords(null, 43_500, true)).toBe('');
+});
+
+test('what a running task waits for', () => {
+  const running = { status: 'running', phase: 'streaming', cancelRequestedAt: null } as const;
+  expect(phaseWords(running, 'up')).toBeNull();
+  expect(phaseWords({ ...running, phase: 'queued' }, 'up')).toBe('queued: the desktop is busy');
+  expect(phaseWords(running, 'reconnecting')).toBe('reconnecting to the desktop');
+  expect(phaseWords({ ...running, cancelRequestedAt: '2026-11-24T14:00:00Z' }, 'up')).toBe('cancelling');
+  expect(phaseWords({ ...running, status: 'done' }, 'up')).toBeNull();
+});

@@ -1,0 +1,52 @@
+/** What is said about a task's run: what it waits for, its silence, its end. Pure. */
+import type { Task } from '../api/types';
+import { duration, exitWords } from '../format';
+
+/** A pause shorter than this is nothing to speak of. */
+const SILENCE_MS_MIN = 5_000;
+
+type Ended = Pick<Task, 'type' | 'status' | 'exitCode' | 'signal' | 'durationMs' | 'error'>;
+
+/** What a running task waits for, or null while it simply runs. */
+export function phaseWords(
+  task: Pick<Task, 'status' | 'phase' | 'cancelRequestedAt'>,
+  link: string | undefined,
+): string | null {
+  if (task.status !== 'running') return null;
+  if (task.cancelRequestedAt !== null) return 'cancelling';
+  if (link === 'reconnecting') return 'reconnecting to the desktop';
+  if (link === 'down') return 'desktop not reachable';
+  switch (task.phase) {
+    case 'queued':
+      return 'queued: the desktop is busy';
+    case 'starting':
+      return 'starting';
+    case 'draining':
+      return 'ended, collecting output';
+    default:
+      return null;
+  }
+}
+
+export function silenceWords(lastAt: number | null, now: number, hasOutput: boolean): string {
+  if (lastAt === null || now - lastAt < SILENCE_MS_MIN) return '';
+  const since = duration(Math.floor((now - lastAt) / 1000) * 1000);
+  return hasOutput ? `Last line ${since} ago` : `Nothing printed for ${since}`;
+}
+
+/** The line at the end of an output. */
+export function endWords(task: Ended): string {
+  const after = task.durationMs === null ? '' : ` after ${duration(task.durationMs)}`;
+  if (task.type === 'prompt') return task.status === 'cancelled' ? `Cancelled${after}` : `Ended${after}`;
+  if (task.signal || (task.exitCode !== null && task.exitCode !== 0)) {
+    const words = exitWords(task.exitCode, task.signal) ?? '';
+    return `Process ${words.replace(/^exit /, 'exited ')}${after}`;
+  }
+  if (task.exitCode === 0) return `Process exited 0${after}`;
+  return task.status === 'cancelled' ? `Cancelled${after}` : `Ended${after} without an exit code`;
+}
+
+export function endTone(task: Ended): 'quiet' | 'good' | 'bad' {
+  if (task.status === 'failed') return 'bad';
+  return task.exitCode === 0 ? 'good' : 'quiet';
+}

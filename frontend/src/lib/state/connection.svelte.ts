@@ -1,0 +1,93 @@
+// What the page knows about its own freshness: live, catching up, or offline since when and until when.
+import type { Connection, Phase } from '../live/connection';
+import { start } from '../live/connection';
+import type { Hello, Socket } from '../live/socket';
+
+/** A break shorter than this is not worth a bar across the page. */
+const BAR_AFTER_MS = 1_000;
+const BACK_SHOWN_MS = 3_000;
+
+export class ConnectionState {
+  #link = $state.raw<Connection>(start(Date.now()));
+  #arrived = $state(0);
+  #back = $state<number | null>(null);
+  #hello: Hello | null = null;
+  #isOutdated = $state(false);
+  #wasAway = $state(false);
+  #socket: Socket;
+  #backTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.onConnection = (link) => this.#follow(link);
+    socket.onCatchingUp = (count) => {
+      this.#arrived += count;
+    };
+    socket.onHello = (hello) => {
+      this.#isOutdated ||= this.#hello !== null && this.#hello.version !== hello.version;
+      this.#hello ??= hello;
+    };
+  }
+
+  get phase(): Phase {
+    return this.#link.phase;
+  }
+
+  /** Since when the data on the screen is not kept current (ms), or null. */
+  get asOf(): number | null {
+    return this.#link.offlineSince;
+  }
+
+  get retryAt(): number | null {
+    return this.#link.retryAt;
+  }
+
+  /** Whether a break is long enough to say so across the page. */
+  isLostAt(now: number): boolean {
+    const { lostAt } = this.#link;
+    return this.#wasAway && lostAt !== null && now - lostAt >= BAR_AFTER_MS;
+  }
+
+  /** Events that have arrived since the connection came back. */
+  get arrived(): number {
+    return this.#arrived;
+  }
+
+  /** For three seconds after a break: how many events were caught up. */
+  get back(): number | null {
+    return this.#back;
+  }
+
+  /** The server was upgraded under this page. */
+  get isOutdated(): boolean {
+    return this.#isOutdated;
+  }
+
+  /** Whether requests have a chance. */
+  get isUsable(): boolean {
+    return this.phase !== 'offline' && this.phase !== 'signed-out' && !(this.phase === 'connecting' && this.#wasAway);
+  }
+
+  tryNow(): void {
+    this.#socket.tryNow();
+  }
+
+  #follow(link: Connection): void {
+    const before = this.#link;
+    this.#link = link;
+    if (link.phase === before.phase) return;
+    if (link.phase === 'offline') {
+      if (before.phase === 'live' || before.phase === 'catching-up') this.#arrived = 0;
+      this.#wasAway = true;
+      this.#back = null;
+    }
+    if (link.phase === 'live' && this.#wasAway) {
+      this.#wasAway = false;
+      this.#back = this.#arrived;
+      clearTimeout(this.#backTimer);
+      this.#backTimer = setTimeout(() => {
+        this.#back = null;
+      }, BACK_SHOWN_MS);
+    }
+  }
+}

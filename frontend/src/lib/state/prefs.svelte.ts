@@ -1,0 +1,117 @@
+// What this browser remembers for this person: theme, open panels, the last choices. Kept in local storage, where that
+// is allowed; the theme's key is also read by theme.js before the first paint.
+import type { TaskStatus, TaskType } from '../api/types';
+
+export type Theme = 'system' | 'light' | 'dark';
+
+interface Stored {
+  theme: Theme;
+  isActivityOpen: boolean;
+  areKeysOn: boolean;
+  foldedColumns: TaskStatus[];
+  lastDesktopId: string | null;
+  lastType: TaskType;
+}
+
+const KEY = 'mission-control:prefs';
+const DEFAULTS: Stored = {
+  theme: 'system',
+  isActivityOpen: false,
+  areKeysOn: true,
+  foldedColumns: [],
+  lastDesktopId: null,
+  lastType: 'prompt',
+};
+
+export function readStored<T>(key: string): T | null {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? 'null') as T | null;
+  } catch {
+    return null;
+  }
+}
+
+export function writeStored(key: string, value: unknown): void {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // Storage is full or forbidden: the choice lasts as long as the page.
+  }
+}
+
+export class Prefs {
+  #stored = $state<Stored>({ ...DEFAULTS });
+  #systemIsDark = $state(false);
+
+  /** Reads what was kept and follows the system's theme. */
+  start(): void {
+    Object.assign(this.#stored, readStored<Partial<Stored>>(KEY) ?? {});
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    this.#systemIsDark = query.matches;
+    query.addEventListener('change', (event) => {
+      this.#systemIsDark = event.matches;
+      this.#paint();
+    });
+    this.#paint();
+  }
+
+  get theme(): Theme {
+    return this.#stored.theme;
+  }
+  set theme(theme: Theme) {
+    this.#set('theme', theme);
+    this.#paint();
+  }
+
+  get isDark(): boolean {
+    return this.theme === 'dark' || (this.theme === 'system' && this.#systemIsDark);
+  }
+
+  get isActivityOpen(): boolean {
+    return this.#stored.isActivityOpen;
+  }
+  set isActivityOpen(open: boolean) {
+    this.#set('isActivityOpen', open);
+  }
+
+  /** Single-key shortcuts can be switched off (WCAG 2.1.4). */
+  get areKeysOn(): boolean {
+    return this.#stored.areKeysOn;
+  }
+  set areKeysOn(on: boolean) {
+    this.#set('areKeysOn', on);
+  }
+
+  get lastDesktopId(): string | null {
+    return this.#stored.lastDesktopId;
+  }
+  set lastDesktopId(id: string | null) {
+    this.#set('lastDesktopId', id);
+  }
+
+  get lastType(): TaskType {
+    return this.#stored.lastType;
+  }
+  set lastType(type: TaskType) {
+    this.#set('lastType', type);
+  }
+
+  isFolded(column: TaskStatus): boolean {
+    return this.#stored.foldedColumns.includes(column);
+  }
+
+  toggleFolded(column: TaskStatus): void {
+    const folded = this.#stored.foldedColumns;
+    this.#set('foldedColumns', folded.includes(column) ? folded.filter((it) => it !== column) : [...folded, column]);
+  }
+
+  #set<K extends keyof Stored>(name: K, value: Stored[K]): void {
+    this.#stored[name] = value;
+    writeStored(KEY, this.#stored);
+  }
+
+  #paint(): void {
+    document.documentElement.dataset.theme = this.isDark ? 'dark' : 'light';
+  }
+}
