@@ -1,0 +1,1 @@
+"""The command `mission-control`: starts the server, and is its client."""

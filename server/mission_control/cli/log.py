@@ -1,0 +1,96 @@
+"""`mission-control log …`: the event log on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from .connection import Connection, data_directory
+from .failures import FAILED, OK, Failed
+from .help import examples
+from .tasks import AsJson
+
+if TYPE_CHECKING:
+    from ..log.verify import Report
+
+app = App(name="log", help="Check the event log.")
+
+
+@app.command(
+    help_epilogue=examples("mission-control log verify", "mission-control log verify --data-dir /srv/mc --json")
+)
+def verify(
+    *,
+    data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
+    json: AsJson = False,
+) -> int:
+    """Check the log against itself: nothing missing, nothing changed, and everything shown still follows from it.
+
+    Also while a server runs on it. Exits with 1 when something is wrong, and says what.
+    """
+    import anyio
+
+    from ..log.directory import DirectoryUnusable
+    from ..log.sqlite import NewerSchema
+    from ..log.verify import verify_directory
+
+    directory = data_directory(Connection(data_dir=data_dir))
+    try:
+        with _progress() as progress:
+            report = anyio.run(verify_directory, directory, progress)
+    except (DirectoryUnusable, NewerSchema) as error:
+        raise Failed(str(error)) from None
+    if json:
+        import msgspec
+
+        from .render import print_json
+
+        print_json(msgspec.json.encode(_facts(report)))
+    else:
+        _say(report, directory)
+    return OK if report.is_sound else FAILED
+
+
+def _facts(report: Report) -> dict[str, object]:
+    problems = [{"seq": problem.seq, "sentence": problem.sentence} for problem in report.problems]
+    return {
+        "isSound": report.is_sound,
+        "problemCount": report.problem_count,
+        "events": report.events,
+        "tasks": report.tasks,
+        "runs": report.runs,
+        "bytes": report.bytes,
+        "problems": problems,
+    }
+
+
+def _say(report: Report, directory: Path) -> None:
+    from .terminal import one_line
+
+    for problem in report.problems:
+        print(one_line(str(problem)))
+    if (untold := report.problem_count - len(report.problems)) > 0:
+        print(f"… and {untold} more")
+    held = f"{report.events} events, {report.tasks} tasks, {report.bytes} bytes of output"
+    verdict = "is sound" if report.is_sound else f"has {report.problem_count} problem{'s' * (report.problem_count > 1)}"
+    print(f"The log in {directory} {verdict}: {held}.")
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda seq, head: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Checking events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("events")
+        yield lambda seq, head: bar.update(task, completed=seq, total=head)

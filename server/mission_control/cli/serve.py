@@ -1,0 +1,65 @@
+"""`mission-control serve`: the server. The one module of the command line that knows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from .failures import USAGE, Failed
+
+
+def serve(
+    *,
+    host: Annotated[str | None, Parameter(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one. [default: 8765]")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Where everything is kept. [default: ~/.local/share/mission-control]")
+    ] = None,
+    demo: Annotated[bool | None, Parameter(help="Offer a demo desktop and agent while there are no desktops.")] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        Parameter(help="A further name that browsers may use for this server; may be given several times."),
+    ] = None,
+    allow_network: Annotated[
+        bool | None,
+        Parameter(help="Listen beyond this machine without TLS: a proxy in front must encrypt."),
+    ] = None,
+    tls_cert: Annotated[Path | None, Parameter(help="Certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, Parameter(help="Its private key (PEM).")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, Parameter(help="How much to log. [default: info]")
+    ] = None,
+) -> int:
+    """Start the server and its dashboard, until Ctrl-C.
+
+    Every setting can also come from the environment (MISSION_CONTROL_PORT=…), or from mission-control.toml in the data
+    directory.
+    """
+    from ..config import ConfigError, load_config
+
+    flags = {
+        "host": host,
+        "port": port,
+        "data_dir": data_dir,
+        "demo": demo,
+        "allowed_hosts": tuple(allowed_host) if allowed_host else None,
+        "allow_network": allow_network,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "log_level": log_level,
+    }
+    try:
+        config = load_config(flags)
+    except ConfigError as error:
+        raise Failed(str(error), USAGE) from None
+
+    import anyio
+
+    from ..server import StartFailed, serve
+
+    try:
+        return anyio.run(serve, config, backend_options={"use_uvloop": True})
+    except StartFailed as error:
+        raise Failed(str(error)) from None
