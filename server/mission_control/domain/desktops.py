@@ -356,7 +356,10 @@ def offer(desktop: Desktop, offered: Sequence[HostKey]) -> list[Event]:
         ssh = pin(ssh, ssh.host_key_fingerprint)
     if ssh == desktop.ssh and desktop.error is None:
         return []
-    return [_updated(desktop, ssh=ssh, error=None)]
+    status = desktop.status
+    if status == "error":  # it answers again
+        status = "booting" if ssh.host_key_fingerprint else "pending"
+    return [_updated(desktop, ssh=ssh, status=status, error=None)]
 
 
 def _updated(desktop: Desktop, **changes: object) -> DesktopUpdated:
@@ -412,7 +415,9 @@ def failed(desktop: Desktop, error: Error, *, next_try_at: Time | None) -> list[
 def link_changed(
     desktop: Desktop, link: LinkState, *, at: Time, error: Error | None = None, next_try_at: Time | None = None
 ) -> list[Event]:
-    """The connection came or went; the status stays until it has been away for long."""
+    """The connection came or went; the status stays until it has been away for long, and an error keeps its reason."""
+    if desktop.status == "error" and error is None:
+        error = desktop.error
     if desktop.removed_at or (desktop.link == link and desktop.error == error):
         return []
     return [

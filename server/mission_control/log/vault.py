@@ -39,7 +39,7 @@ class Vault:
         """The secret again. Raises SecretUnreadable when key file and secret do not belong together."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(owner, name)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to be one
             raise SecretUnreadable(f"the secret {name} of {owner} was sealed with another key file") from None
 
 
