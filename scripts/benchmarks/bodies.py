@@ -99,7 +99,9 @@ class Store:
             os.close(self.segment)
 
 
-async def measure(folder: Path, page_bytes: int, segments: bool, flood: list[bytes]) -> tuple[float, float, list[float]]:
+async def measure(
+    folder: Path, page_bytes: int, segments: bool, flood: list[bytes]
+) -> tuple[float, float, list[float]]:
     """Seconds and CPU seconds of the flood; milliseconds of each quiet commit."""
     store = Store(folder, page_bytes, segments)
     await store.open()
@@ -152,7 +154,10 @@ async def main() -> None:
         return
     print(f"{'where':24} {'flood s':>8} {'cpu s':>7} {'quiet p50 ms':>13} {'p99 ms':>7}")
     for row in result:
-        print(f"{row['where']:24} {row['floodSeconds']:8} {row['floodCpuSeconds']:7} {row['quietMsP50']:13} {row['quietMsP99']:7}")
+        print(
+            f"{row['where']:24} {row['floodSeconds']:8} {row['floodCpuSeconds']:7}"
+            f" {row['quietMsP50']:13} {row['quietMsP99']:7}"
+        )
 
 
 if __name__ == "__main__":

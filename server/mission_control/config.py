@@ -12,7 +12,7 @@ import msgspec
 
 CONFIG_FILE = "mission-control.toml"
 ENVIRONMENT_PREFIX = "MISSION_CONTROL_"
-ANY_ADDRESS = ("0.0.0.0", "::")  # listens on every interface; no name of its own
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - listens on every interface; no name of its own
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 

@@ -19,7 +19,7 @@ import uvicorn
 from . import __version__
 from .api.app import create_app
 from .api.services import Services
-from .config import Config
+from .config import ANY_ADDRESS, Config
 from .control.access import LOCAL
 from .control.door import Control, open_control
 from .demo.setup import offer_demo
@@ -187,7 +187,7 @@ def _dashboard() -> Path | None:
 
 def _url(config: Config, listener: socket.socket) -> str:
     host = config.host
-    if host in ("0.0.0.0", "::"):
+    if host in ANY_ADDRESS:
         host = config.allowed_hosts[0] if config.allowed_hosts else "127.0.0.1"
     port = listener.getsockname()[1]
     return f"{'https' if config.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -211,7 +211,7 @@ def _data_dir_flag(config: Config) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    print(text, flush=True)  # noqa: T201 - this is what a person reads at the start
 
 
 def _configure_logging(level: str) -> None:

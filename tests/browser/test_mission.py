@@ -11,7 +11,6 @@ from tests.browser.signing_in import signed_in
 from tests.support.browser import open_browser
 from tests.support.server_process import ServerProcess, open_server
 
-
 LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket")
 """What Chromium says on the console when a test takes the connection away."""
 
@@ -94,7 +93,9 @@ async def test_a_page_that_was_offline_shows_exactly_what_it_missed(tmp_path: Pa
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()
         gate = tmp_path / "gate"
-        task = await server.run(f"seq 1 50; until [ -e {gate} ]; do sleep 0.05; done; seq 51 120; sleep 0.1; echo the end")
+        task = await server.run(
+            f"seq 1 50; until [ -e {gate} ]; do sleep 0.05; done; seq 51 120; sleep 0.1; echo the end"
+        )
         async with signed_in(browser, server.link, provoked=LOST) as page:
             await page.goto(f"{server.url}/tasks/{task['id']}")
             output = page.get_by_role("region", name="Output")

@@ -24,8 +24,9 @@ def blocks(language: str) -> list[str]:
 def shell(command: str, **variables: str) -> str:
     """What a command prints; it must succeed."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | variables
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=60, env=os.environ | {"PATH": path} | variables
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60, env=environment
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout

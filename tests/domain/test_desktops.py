@@ -57,7 +57,9 @@ def test_a_fingerprint_that_the_host_does_not_offer_is_refused():
 
 def test_a_fingerprint_given_for_a_host_that_is_away_is_compared_when_it_shows_its_keys():
     new = NewSsh(host="h", auth=desktops.AgentAuth(), host_key_fingerprint=FINGERPRINT)
-    desktop = folded(desktops.create(NewDesktop(name="d", ssh=new), id="desk_1", at=at(0), offered=[])).desktops["desk_1"]
+    desktop = folded(desktops.create(NewDesktop(name="d", ssh=new), id="desk_1", at=at(0), offered=[])).desktops[
+        "desk_1"
+    ]
     assert (desktop.status, desktop.ssh.host_key) == ("booting", None)
     with pytest.raises(Refused):
         desktops.offer(desktop, [OTHER_HOST_KEY])
@@ -127,12 +129,24 @@ def test_a_new_name_does_not_connect_anew():
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:1", "ftp://h/v1", "http://", "http://u:p@h/", "http://h/?q=1", "http://h/#f", "http://[::1", "file:///etc"],
+    [
+        "",
+        "127.0.0.1:1",
+        "ftp://h/v1",
+        "http://",
+        "http://u:p@h/",
+        "http://h/?q=1",
+        "http://h/#f",
+        "http://[::1",
+        "file:///etc",
+    ],
 )
 def test_what_is_no_agent_address_is_refused_on_creation_and_on_edit(url: str):
     agent = NewAgent(kind="openai", url=url)
     ssh = NewSsh(host="h", auth=desktops.AgentAuth())
-    assert [error.pointer for error in desktops.problems_of(NewDesktop(name="d", ssh=ssh, agent=agent))] == ["/agent/url"]
+    assert [error.pointer for error in desktops.problems_of(NewDesktop(name="d", ssh=ssh, agent=agent))] == [
+        "/agent/url"
+    ]
     with pytest.raises(Refused) as refused:
         desktops.edit(desktop_that_is("running"), DesktopEdit(agent=agent))
     assert refused.value.errors[0].pointer == "/agent/url"
@@ -210,9 +224,7 @@ class DesktopLife(RuleBasedStateMachine):
 
     @initialize(confirmed=st.booleans(), offered=st.booleans())
     def somebody_adds_it(self, confirmed: bool, offered: bool) -> None:
-        ssh = NewSsh(
-            host="h", auth=desktops.AgentAuth(), host_key_fingerprint=FINGERPRINT if confirmed else None
-        )
+        ssh = NewSsh(host="h", auth=desktops.AgentAuth(), host_key_fingerprint=FINGERPRINT if confirmed else None)
         self.events = desktops.create(
             NewDesktop(name="d", ssh=ssh), id="desk_1", at=at(0), offered=[HOST_KEY] if offered else []
         )
@@ -228,9 +240,7 @@ class DesktopLife(RuleBasedStateMachine):
 
     @rule()
     def somebody_confirms_its_key(self) -> None:
-        self.ask(
-            lambda desktop: desktops.edit(desktop, DesktopEdit(ssh=SshEdit(host_key_fingerprint=FINGERPRINT)))
-        )
+        self.ask(lambda desktop: desktops.edit(desktop, DesktopEdit(ssh=SshEdit(host_key_fingerprint=FINGERPRINT))))
 
     @rule()
     def somebody_removes_it(self) -> None:

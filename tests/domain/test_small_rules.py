@@ -99,7 +99,9 @@ filters = st.builds(Filter, types=st.frozensets(types) | st.none(), task_id=name
 
 
 @given(filters, types, names, names)
-def test_everything_that_a_filter_names_must_hold(wanted: Filter, type: str, task_id: str | None, desktop_id: str | None):
+def test_everything_that_a_filter_names_must_hold(
+    wanted: Filter, type: str, task_id: str | None, desktop_id: str | None
+):
     assert wanted.matches(type, task_id, desktop_id) == (
         (wanted.types is None or type in wanted.types)
         and wanted.task_id in (None, task_id)

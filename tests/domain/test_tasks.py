@@ -293,7 +293,9 @@ class TaskLife(RuleBasedStateMachine):
     def the_browser_folds_the_same(self) -> None:
         shown = json.loads(msgspec.json.encode(self.task))
         assert folded_by_the_browser(self.events) == shown
-        assert folded_by_the_browser([*self.events, *self.events[1:]]) == shown, "an event that comes again does nothing"
+        assert folded_by_the_browser([*self.events, *self.events[1:]]) == shown, (
+            "an event that comes again does nothing"
+        )
 
     @invariant()
     def history_is_a_path_in_the_state_machine(self) -> None:

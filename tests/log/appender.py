@@ -50,14 +50,15 @@ async def append(control: Control, count: int) -> None:
 
 
 async def main(folder: Path, count: int) -> int:
+    exit_code = 0
     try:
         with locked_directory(folder):
             async with open_control(folder) as control:
                 await append(control, count)
     except* LogBroken:
         say("broken")
-        return 1
-    return 0
+        exit_code = 1
+    return exit_code
 
 
 if __name__ == "__main__":

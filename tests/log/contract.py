@@ -257,4 +257,3 @@ class EventLogContract:
 
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(check(Path(folder)))
-

@@ -21,7 +21,7 @@ from .contract import everything
 from .events import note, of_state
 
 ROOT = Path(__file__).parents[2]
-PIECES = 40
+PIECES = 25
 
 
 class Outcome(NamedTuple):
@@ -39,7 +39,7 @@ async def appender(folder: Path, inject: str | None) -> Outcome:
     strace = shutil.which("strace")
     if strace is None:
         pytest.fail("strace is missing: these tests inject faults with it. apt-get install strace")
-    injected = [strace, "-f", "-qq", "-o", "/dev/null", "-e", f"inject={inject}"] if inject else []
+    injected = [strace, "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"inject={inject}"] if inject else []
     process = await asyncio.create_subprocess_exec(
         *injected,
         *(sys.executable, "-m", "tests.log.appender", str(folder), str(PIECES)),
@@ -83,7 +83,7 @@ async def test_without_a_fault_everything_is_written(tmp_path: Path):
     await check(tmp_path, outcome)
 
 
-@pytest.mark.parametrize("when", [8, 9, 13, 30])
+@pytest.mark.parametrize("when", [8, 13, 30])
 async def test_when_a_sync_fails_the_server_ends_and_acknowledges_nothing_more(tmp_path: Path, when: int):
     outcome = await appender(tmp_path, f"fdatasync:error=EIO:when={when}")
     assert (outcome.exit_code, outcome.broken) == (1, True)
@@ -92,33 +92,37 @@ async def test_when_a_sync_fails_the_server_ends_and_acknowledges_nothing_more(t
 
 
 async def test_when_every_write_fails_with_an_error_of_the_device_the_server_ends(tmp_path: Path):
-    outcome = await appender(tmp_path, "pwrite64:error=EIO:when=60+")
+    outcome = await appender(tmp_path, "pwrite64:error=EIO:when=260+")
     assert (outcome.exit_code, outcome.broken) == (1, True)
     assert outcome.written
     await check(tmp_path, outcome, died=True)
 
 
-@pytest.mark.parametrize("when", ["60", "61..64", "75..90"])
+@pytest.mark.parametrize("when", ["200", "221..250", "300..315"])
 async def test_when_the_disk_is_full_for_a_while_it_refuses_and_then_goes_on(tmp_path: Path, when: str):
     outcome = await appender(tmp_path, f"pwrite64:error=ENOSPC:when={when}")
     assert (outcome.exit_code, outcome.broken) == (0, False)
     assert outcome.refused
-    assert "39" in outcome.written, "it goes on when there is room again"
+    assert str(PIECES - 1) in outcome.written, "it goes on when there is room again"
     await check(tmp_path, outcome)
 
 
 async def test_when_the_disk_stays_full_everything_is_refused_and_the_server_stays_up(tmp_path: Path):
-    outcome = await appender(tmp_path, "pwrite64:error=ENOSPC:when=60+")
+    outcome = await appender(tmp_path, "pwrite64:error=ENOSPC:when=300+")
     assert (outcome.exit_code, outcome.broken) == (0, False)
-    assert "39" in outcome.refused
+    assert str(PIECES - 1) in outcome.refused
     await check(tmp_path, outcome)
 
 
-@pytest.mark.parametrize("fault", ["fdatasync:signal=KILL:when={}", "pwrite64:signal=KILL:when={}"])
-@pytest.mark.parametrize("when", [1, 2, 3, 5, 8, 12, 33, 34])
-async def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, fault: str, when: int):
-    outcome = await appender(tmp_path, fault.format(when))
-    assert outcome.exit_code != 0
+@pytest.mark.parametrize(
+    "moment",
+    # Half a first start, between first start and first event, in the middle, and while it closes.
+    [f"fdatasync:signal=KILL:when={when}" for when in (1, 4, 12, 13, 30)]
+    + [f"pwrite64:signal=KILL:when={when}" for when in (1, 50, 160, 301, 302, 450)],
+)
+async def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, moment: str):
+    outcome = await appender(tmp_path, moment)
+    assert outcome.exit_code in (-9, 128 + 9), "strace ends as its process did"
     async with open_sqlite_log(tmp_path):
         pass  # whatever it left, even half a first start, the next one begins
     await check(tmp_path, outcome, died=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mission_control.domain.values import SYSTEM
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable
 from mission_control.log.event_log import Batch, Statement
 from mission_control.log.sqlite import open_sqlite_log
 from mission_control.log.vault import KEY_FILE, SecretUnreadable, Vault, forget
-from mission_control.domain.values import SYSTEM
 
 SECRET = "-----BEGIN OPENSSH PRIVATE KEY----- correct horse battery staple"
 

@@ -54,9 +54,7 @@ def forge(folder: Path) -> None:
             digest = hashlib.sha256(record.body or b"").digest()
             head = (record.seq, record.at, record.type, record.entity, record.task_id, record.desktop_id)
             chain = link(chain, *head, record.actor.encode(), digest)
-            database.execute(
-                "update events set body_sha256 = ?, chain = ? where seq = ?", (digest, chain, record.seq)
-            )
+            database.execute("update events set body_sha256 = ?, chain = ? where seq = ?", (digest, chain, record.seq))
         database.commit()
 
 
@@ -269,4 +267,3 @@ async def test_a_log_of_a_newer_version_is_not_judged(history: Path):
 
 def _matches(pattern: str, text: str) -> bool:
     return re.search(pattern, text) is not None
-

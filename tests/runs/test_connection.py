@@ -32,8 +32,8 @@ from mission_control.runs.connection import (
     open_connection,
     public_line,
 )
-from tests.support.sshd import key, open_password_server, open_sshd, private_text
 from tests.support.proxy import open_proxy
+from tests.support.sshd import key, open_password_server, open_sshd, private_text
 
 QUICK = ConnectionLimits(connect_s_max=10, keepalive_s=0.1, keepalive_count_max=2)
 IMPATIENT = ConnectionLimits(connect_s_max=0.3)

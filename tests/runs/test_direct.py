@@ -22,8 +22,8 @@ from mission_control.runs.direct import (
     StopLimits,
     open_command,
 )
-from tests.support.sshd import open_sshd, regular_account
 from tests.support.proxy import open_proxy
+from tests.support.sshd import open_sshd, regular_account
 
 QUICK = ConnectionLimits(keepalive_s=0.1, keepalive_count_max=2)
 BRISK = StopLimits(term_grace_s=0.3, kill_grace_s=0.3, drain_quiet_s=0.3, drain_s_max=1.0)

@@ -27,8 +27,8 @@ from mission_control.runs.link import (
     open_link,
     step,
 )
-from tests.support.sshd import key, open_sshd, private_text
 from tests.support.proxy import open_proxy
+from tests.support.sshd import key, open_sshd, private_text
 
 NEW = LinkStatus(since_ms=0)
 LOST = SshFailure("connection_lost", "The link was cut.")

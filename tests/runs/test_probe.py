@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from mission_control.runs import probe
 from mission_control.runs.connection import ConnectionLimits, KeyAuth, SshTarget, public_line
 from mission_control.runs.probe import AgentEndpoint, Step, agent_ready, check, is_ok
-from tests.support.sshd import key, open_sshd, private_text
 from tests.support.proxy import open_proxy
+from tests.support.sshd import key, open_sshd, private_text
 
 QUICK = ConnectionLimits(connect_s_max=5)
 

@@ -34,7 +34,7 @@ echo done"""
         desktop = await world.add_desktop(host)
         task = await world.ended(await world.run(desktop, content))
         assert task.status == "done"
-        expected = "it's \"quoted\" $HOME `date` \\ ! * ~ ünïcode 🚀\nabc\ndone\n"
+        expected = 'it\'s "quoted" $HOME `date` \\ ! * ~ ünïcode 🚀\nabc\ndone\n'
         assert (await world.output(task, "stdout")).decode() == expected
 
 
@@ -88,8 +88,18 @@ async def test_a_queued_task_is_cancelled_at_once_and_never_runs(tmp_path: Path)
 async def test_a_timeout_ends_a_command_as_failed(tmp_path: Path):
     async with open_sshd() as host, open_world(tmp_path) as world:
         desktop = await world.add_desktop(host)
-        task = await world.ended(await world.run(desktop, "trap 'exit 7' TERM; while :; do sleep 0.05; done", timeout_seconds=1))
+        task = await world.ended(
+            await world.run(desktop, "trap 'exit 7' TERM; while :; do sleep 0.05; done", timeout_seconds=1)
+        )
         assert task.status == "failed" and task.error and task.error.code == "timeout"
+
+
+async def test_a_folder_to_start_in_is_refused_with_its_reason_where_it_cannot_be_given(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        task = await world.ended(await world.run(desktop, "pwd", cwd="/tmp"))
+        assert task.error
+        assert (task.status, task.error.code) == ("failed", "cwd_not_supported")
 
 
 async def test_a_finished_task_waits_for_approval_when_it_asks_for_it(tmp_path: Path):

@@ -13,6 +13,11 @@ from tests.support.server_process import command_line, open_server
 from tests.support.waiting import until
 
 
+def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a command of the command line says."""
+    return subprocess.run(command_line(*arguments), capture_output=True, text=True, check=False)
+
+
 async def test_ctrl_c_ends_server_and_demo_and_leaves_nothing_behind(tmp_path: Path):
     data_dir = tmp_path / "data"
     async with open_server(data_dir) as server:
@@ -51,15 +56,13 @@ async def test_a_killed_server_keeps_everything_that_it_had_told(tmp_path: Path)
         assert (lost["status"], lost["error"]["code"]) == ("failed", "run_lost")
         assert (await server.http.get(output)).text == "begun\n"
         assert (await server.ended((await server.run("echo goes on"))["id"]))["status"] == "done"
-    verified = subprocess.run(command_line("log", "verify", "--data-dir", str(data_dir)), capture_output=True, text=True)
+    verified = typed("log", "verify", "--data-dir", str(data_dir))
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def test_a_second_server_is_told_who_holds_the_directory(tmp_path: Path):
     async with open_server(tmp_path / "data", demo=False) as server:
-        second = subprocess.run(
-            command_line("serve", "--port", "0", "--data-dir", str(tmp_path / "data")), capture_output=True, text=True
-        )
+        second = typed("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
         assert second.returncode == 1
         assert str(server.process.pid) in second.stderr and "--data-dir" in second.stderr
         assert "Traceback" not in second.stderr
@@ -68,27 +71,19 @@ async def test_a_second_server_is_told_who_holds_the_directory(tmp_path: Path):
 async def test_a_taken_port_says_what_to_do(tmp_path: Path):
     async with open_server(tmp_path / "one", demo=False) as server:
         port = server.url.rpartition(":")[2]
-        second = subprocess.run(
-            command_line("serve", "--port", port, "--data-dir", str(tmp_path / "two")), capture_output=True, text=True
-        )
+        second = typed("serve", "--port", port, "--data-dir", str(tmp_path / "two"))
         assert second.returncode == 1 and "--port" in second.stderr and "Traceback" not in second.stderr
 
 
 def test_beyond_loopback_without_tls_needs_an_explicit_word(tmp_path: Path):
-    refused = subprocess.run(
-        command_line("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path)),
-        capture_output=True,
-        text=True,
-    )
+    refused = typed("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path))
     assert refused.returncode != 0 and "--allow-network" in refused.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     file = tmp_path / "file"
     file.touch()
-    refused = subprocess.run(
-        command_line("serve", "--port", "0", "--data-dir", str(file / "data")), capture_output=True, text=True
-    )
+    refused = typed("serve", "--port", "0", "--data-dir", str(file / "data"))
     assert refused.returncode == 1
     assert str(file) in refused.stderr
     assert "Traceback" not in refused.stderr

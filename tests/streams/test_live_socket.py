@@ -9,12 +9,15 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import pytest
 
 from mission_control.domain.events import TaskOutput
+from mission_control.domain.filters import Filter
 from mission_control.domain.output import RunPosition
 from mission_control.domain.values import SYSTEM
 from mission_control.log.event_log import Batch, RunRow
 from mission_control.log.sqlite import SqliteLog, open_sqlite_log
+from mission_control.streams import live_socket, wire
 from mission_control.streams.live_socket import Socket
 
 DEADLINE_SECONDS = 20
@@ -205,7 +208,9 @@ async def test_a_tail_thins_output_but_never_state(tmp_path: Path):
 
     async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
         async with connected(log, group) as client:
-            await client.say(op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["task.*", "settings.*"])
+            await client.say(
+                op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["task.*", "settings.*"]
+            )
             await client.until("live")
             await write(log, 50, text="line\n")
             await log.append(Batch(events=(SettingsUpdated(task_approval_mode=True),), actor=SYSTEM))
@@ -216,6 +221,39 @@ async def test_a_tail_thins_output_but_never_state(tmp_path: Path):
             assert tails[-1]["tasks"][0] == {
                 "taskId": "task_1", "lines": 50, "bytes": 250, "from": 49, "streams": "o", "text": "line"
             }  # fmt: skip
+
+
+async def test_the_cursor_of_a_tail_is_never_behind_one_that_was_sent_before(tmp_path: Path):
+    from mission_control.domain.events import SettingsUpdated
+
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        await write(log, 3)
+        await log.append(Batch(events=(SettingsUpdated(task_approval_mode=True),), actor=SYSTEM))
+        async with connected(log, group) as client:
+            for id in ("a", "b", "c"):  # the tail's own turn comes before or after the events, as it happens
+                await client.say(op="subscribe", id=id, after=0, output="tail", types=["*"])
+            await client.until("live", 3)
+            await client.until("tail", 3)
+            for id in ("a", "b", "c"):
+                cursors = [frame["cursor"] for frame in client.frames if frame.get("id") == id]
+                assert cursors == sorted(cursors), client.frames
+
+
+async def test_a_page_that_stays_open_does_not_remember_every_task_that_ever_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live_socket, "TAILS_MAX", 3)
+    async with open_sqlite_log(tmp_path) as log:
+        socket = Socket(log, Client().send, hello={}, metrics=list, is_allowed=lambda: True)
+        order = wire.Subscribe(id="board", after=0, output="tail", tail_lines=1)
+        subscription = live_socket._Subscription(socket, order, Filter(), 0)
+        for number in range(10):
+            await write(log, 1, task=f"task_{number}")
+        for event in (await log.read_after(0, Filter())).events:
+            subscription._is_state(event)
+        shown = json.loads(subscription._tail_frame())["tasks"]
+        assert len(shown) == 10, "nothing is forgotten before it was shown"
+        assert list(subscription._tails) == ["task_7", "task_8", "task_9"]
 
 
 async def test_a_key_that_ends_closes_its_open_streams(tmp_path: Path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mission_control.domain.events import TaskOutput, TaskProgress
 from mission_control.domain.output import OutputCutter
 from mission_control.runs.recorder import output_event
-from mission_control.streams.tail import Tail
+from mission_control.streams.tail import TEXT_CHARACTERS_MAX, Tail
 
 
 def outputs(*pieces: tuple[str, bytes]) -> list[TaskOutput]:
@@ -32,10 +32,21 @@ def test_a_line_that_grows_is_shown_whole_in_the_next_tail():
     tail.output(first)
     assert tail.take().text == "50 %"
     tail.output(
-        TaskOutput(task_id="task_1", stream="stdout", position=4, offset=4, length=6, line=0, ms=9, crc=0, text=" done\n")
+        TaskOutput(
+            task_id="task_1", stream="stdout", position=4, offset=4, length=6, line=0, ms=9, crc=0, text=" done\n"
+        )
     )
     frame = tail.take()
     assert (frame.text, frame.start, frame.lines) == ("50 % done", 0, 1)
+
+
+def test_a_tail_that_nobody_takes_keeps_no_more_than_one_frame_holds():
+    tail = Tail("task_1")
+    for event in outputs(("stdout", (b"x" * 60_000 + b"\n") * 50 + b"last\n")):
+        tail.output(event)
+    assert sum(len(text) for _, text in tail._newest) <= TEXT_CHARACTERS_MAX
+    frame = tail.take()
+    assert (frame.lines, frame.start, frame.text[-5:]) == (51, 49, "\nlast")
 
 
 def test_stderr_lines_are_marked():
@@ -57,7 +68,9 @@ def test_an_agents_text_and_tools_are_lines_of_its_tail():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.text("ab\n", max_size=8)), max_size=12), st.data())
-def test_tails_however_often_taken_end_with_the_lines_that_were_printed(arrivals: list[tuple[str, str]], data: st.DataObject):
+def test_tails_however_often_taken_end_with_the_lines_that_were_printed(
+    arrivals: list[tuple[str, str]], data: st.DataObject
+):
     events = outputs(*[(stream, text.encode()) for stream, text in arrivals])
     shown: dict[int, str] = {}
     tail = Tail("task_1")

@@ -40,7 +40,9 @@ class World:
             while not holds():
                 await self.control.log.wait_beyond(self.control.log.head)
 
-    async def add_desktop(self, host: SshHost, *, port: int | None = None, confirm: bool = True, **facts: Any) -> Desktop:
+    async def add_desktop(
+        self, host: SshHost, *, port: int | None = None, confirm: bool = True, **facts: Any
+    ) -> Desktop:
         """Add the host as a person does: look at the fingerprint it offers, confirm it, wait until it runs."""
         auth = KeyAuth(private_key=private_text(host.user_key))
         ssh = NewSsh(host="127.0.0.1", port=port or host.port, username=host.username, auth=auth)
@@ -100,7 +102,7 @@ class World:
         )
 
 
-def with_agent(url: str, token: str | None = "secret-token") -> dict[str, Any]:
+def with_agent(url: str, token: str | None = "a-token") -> dict[str, Any]:
     """A desktop's agent endpoint, for `add_desktop`."""
     return {"agent": NewAgent(kind="openai", url=url, token=token)}
 

@@ -358,16 +358,23 @@ def decode_event(type: str, body: bytes) -> Event:
     return _DECODERS[type].decode(body)
 
 
+def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str | None]:
+    """The fields that name an event's task, desktop and entity; the settings are an entity without an id."""
+
+    def first(*names: str) -> str | None:
+        return next((name for name in names if name in kind.__struct_fields__), None)
+
+    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id")
+
+
+_SUBJECT = {kind: _fields_of_subject(kind) for kind in EVENTS.values()}  # asked for every event that is appended
+
+
 def subject_of(event: Event) -> tuple[str | None, str | None, str]:
     """The task, the desktop and the entity (what it is about) of an event, as the log indexes them."""
-    task_id: str | None = getattr(event, "task_id", None)
-    desktop_id: str | None = getattr(event, "desktop_id", None)
-    match event:
-        case ApprovalCreated() | ApprovalResolved():
-            return task_id, desktop_id, event.approval_id
-        case KeyCreated() | KeyRevoked():
-            return None, None, event.key_id
-        case SettingsUpdated():
-            return None, None, "settings"
-        case _:
-            return task_id, desktop_id, task_id or desktop_id or ""
+    task, desktop, entity = _SUBJECT[type(event)]
+    return (
+        None if task is None else getattr(event, task),
+        None if desktop is None else getattr(event, desktop),
+        "settings" if entity is None else getattr(event, entity),
+    )

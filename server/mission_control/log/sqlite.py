@@ -253,9 +253,10 @@ async def open_sqlite_log(
 @asynccontextmanager
 async def connected(path: Path, *, read_only: bool = False) -> AsyncGenerator[aiosqlite.Connection]:
     """A connection to a log's file. There is one that writes and checkpoints; the others are `read_only`."""
-    database = await aiosqlite.connect(path, isolation_level=None)
+    database = await aiosqlite.connect(path, isolation_level=None if read_only else "IMMEDIATE")
     try:
         writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "cache_size=-16000"]
+        writing.append("temp_store=memory")  # else what is being changed goes through files in /var/tmp
         reading = ["query_only=1", "cache_size=-4000"]
         pragmas = ["busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", *(reading if read_only else writing)]
         for pragma in pragmas:

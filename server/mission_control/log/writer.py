@@ -204,15 +204,16 @@ class Writer:
         return events, rows, chain
 
     async def _transact(self, group: list[_Waiting], rows: list[tuple[object, ...]]) -> None:
+        """The first change begins the transaction: each step is a way to the connection's thread and back."""
         database = self._database
-        await database.execute("begin immediate")
-        await database.executemany(_INSERT, rows)
+        if rows:
+            await database.executemany(_INSERT, rows)
         for statement, values in upserts(row for waiting in group for row in waiting.batch.rows).items():
             await database.executemany(statement, values)
         for waiting in group:
             for beside in waiting.batch.beside:
                 await database.execute(beside.sql, beside.parameters)
-        await database.execute("commit")
+        await database.commit()
 
     def _answer(self, group: list[_Waiting]) -> None:
         last = self._head - sum(len(waiting.bodies) for waiting in group)

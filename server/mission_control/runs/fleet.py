@@ -1,8 +1,8 @@
 """The connections to all desktops: one kept link each, what it reports, and whether the agents are ready.
 
 Like the runner, it reads the log: a desktop that was added, changed or restarted is connected anew, a removed one is
-let go. What a link says becomes events: `desktop.started` when the desktop can be used, `desktop.link` when the connection
-comes and goes, `desktop.error` when it has been away for long or needs a person.
+let go. What a link says becomes events: `desktop.started` when the desktop can be used, `desktop.link` when the
+connection comes and goes, `desktop.error` when it has been away for long or needs a person.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 from ..control.door import Control
 from ..domain import desktops
 from ..domain.desktops import NewSsh
-from ..domain.entities import Desktop, HostKey
+from ..domain.entities import Agent, Desktop, HostKey
 from ..domain.errors import Refused
 from ..domain.filters import Filter
 from ..domain.times import microseconds, rfc3339
@@ -228,11 +228,17 @@ class Fleet:
             desktop = self._control.journal.desktop(desktop_id)
             is_ready = False
             if desktop.agent is not None and desktop.status in ("running", "stopped"):
-                token = await self._control.desktops.secret(desktop_id, "agentToken")
-                is_ready = (await probe.agent_ready(desktop.agent.url, token, desktop.agent.kind)).is_ready
+                is_ready = await self._is_agent_ready(desktop.id, desktop.agent)
             if is_ready != desktop.agent_ready:
                 await self._until_taken(partial(self._control.desktops.agent_ready, desktop_id, is_ready))
             await anyio.sleep(AGENT_SECONDS if is_ready or desktop.agent is None else AGENT_SECONDS_UNTIL_READY)
+
+    async def _is_agent_ready(self, desktop_id: str, agent: Agent) -> bool:
+        try:
+            token = await self._control.desktops.secret(desktop_id, "agentToken")
+        except SecretUnreadable:
+            return False  # a check says why
+        return (await probe.agent_ready(agent.url, token, agent.kind)).is_ready
 
     async def _target(self, desktop: Desktop) -> SshTarget:
         """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""

@@ -189,7 +189,6 @@ class Runner:
             connection = await self._fleet.connection(task.desktop_id)
             timeout_s = None if task.timeout_seconds is None else float(task.timeout_seconds)
             async with (
-                open_recorder(self._control.tasks, task, RunPosition()) as recorder,
                 open_command(
                     connection,
                     task.content,
@@ -199,6 +198,7 @@ class Runner:
                     tty=task.tty,
                     timeout_s=timeout_s,
                 ) as run,
+                open_recorder(self._control.tasks, task, RunPosition()) as recorder,
             ):
                 await self._streaming(task.id, run.cancel)
                 cutter = OutputCutter()

@@ -28,6 +28,7 @@ METRICS_SECONDS = 1.0
 TAIL_SECONDS = 0.05  # at most 20 frames a second for a viewer
 BOARD_TAIL_SECONDS = 0.5  # at most 2 a second for a board's last lines
 BOARD_TAIL_LINES = 3  # up to so many lines a task is a board's tail
+TAILS_MAX = 500  # kept for tasks that have been shown; a page may be open for months
 
 
 class PeerStalled(Exception):
@@ -82,11 +83,11 @@ class Socket:
                     await self.send(wire.frame("error", **about, code=error.code, detail=error.detail))
             group.cancel_scope.cancel()
 
-    async def send(self, data: bytes) -> None:
-        """Send one message. Raises PeerStalled when it does not leave."""
+    async def send(self, data: bytes | Callable[[], bytes]) -> None:
+        """Send one message, made when its turn has come. Raises PeerStalled when it does not leave."""
         async with self._sending:
             with anyio.move_on_after(STALL_SECONDS) as scope:
-                await self._send_raw(data)
+                await self._send_raw(data if isinstance(data, bytes) else data())
             if scope.cancelled_caught:
                 raise PeerStalled
             self._last_sent = self._clock()
@@ -206,9 +207,8 @@ class _Subscription:
         assert event.task_id is not None
         wants_progress = self._wanted.types is not None and event.type in self._wanted.types
         if event.body is not None:
-            tail = self._tails.get(event.task_id)
-            if tail is None:
-                tail = self._tails[event.task_id] = Tail(event.task_id, self.order.tail_lines)
+            tail = self._tails.pop(event.task_id, None) or Tail(event.task_id, self.order.tail_lines)
+            self._tails[event.task_id] = tail  # at the end: those at the beginning are the quietest
             match decode_event(event.type, event.body):
                 case TaskOutput() as output if output.stream != "response":
                     tail.output(output)
@@ -221,7 +221,13 @@ class _Subscription:
     async def _send_tails(self) -> None:
         """The newest lines of every task that has some, so many times a second."""
         while True:
-            frames: list[TailFrame] = [tail.take() for tail in self._tails.values() if tail.is_new]
-            if frames:
-                await self._socket.send(wire.frame("tail", id=self.order.id, cursor=self.cursor, tasks=frames))
+            if any(tail.is_new for tail in self._tails.values()):
+                await self._socket.send(self._tail_frame)
             await anyio.sleep(self._pause)
+
+    def _tail_frame(self) -> bytes:
+        """Made when it leaves: with the newest lines, and a cursor that is not behind a frame sent before."""
+        frames: list[TailFrame] = [tail.take() for tail in self._tails.values() if tail.is_new]
+        for id in list(self._tails)[:-TAILS_MAX]:
+            del self._tails[id]
+        return wire.frame("tail", id=self.order.id, cursor=self.cursor, tasks=frames)

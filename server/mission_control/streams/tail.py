@@ -37,7 +37,8 @@ class Tail:
     def __init__(self, task_id: str, lines_max: int = LINES_MAX) -> None:
         self._task_id = task_id
         self._lines_max = lines_max
-        self._newest: deque[tuple[str, str]] = deque(maxlen=lines_max)
+        self._newest: deque[tuple[str, str]] = deque()
+        self._size = 0  # characters in them
         self._total = 0
         self._bytes = 0
         self._is_partial = False
@@ -74,19 +75,23 @@ class Tail:
             pieces.pop()
         if continues and len(pieces) == ends + is_partial and self._newest:
             before_mark, before = self._newest.pop()
-            pieces[0] = (before + pieces[0])[-TEXT_CHARACTERS_MAX:]
-            self._newest.append((before_mark, pieces.pop(0)))
-        self._newest.extend((mark, piece) for piece in pieces)
+            self._size -= len(before)
+            self._append(before_mark, (before + pieces.pop(0))[-TEXT_CHARACTERS_MAX:])
+        for piece in pieces:
+            self._append(mark, piece)
         self._total = line + ends + is_partial
         self._is_partial = is_partial
         self.is_new = True
 
+    def _append(self, mark: str, line: str) -> None:
+        self._newest.append((mark, line))
+        self._size += len(line)
+        while len(self._newest) > self._lines_max or (self._size > TEXT_CHARACTERS_MAX and len(self._newest) > 1):
+            self._size -= len(self._newest.popleft()[1])
+
     def take(self) -> TailFrame:
         """The frame to send now."""
         lines = list(self._newest)
-        size = sum(len(text) for _, text in lines)
-        while len(lines) > 1 and size > TEXT_CHARACTERS_MAX:
-            size -= len(lines.pop(0)[1])
         frame = TailFrame(
             task_id=self._task_id,
             lines=self._total,
@@ -97,7 +102,8 @@ class Tail:
         )
         last = self._newest[-1] if self._newest and self._is_partial else None
         self._newest.clear()
+        self._size = 0
         if last:
-            self._newest.append(last)
+            self._append(*last)
         self.is_new = False
         return frame

@@ -22,6 +22,15 @@ export class ApprovalsState {
       .slice(0, RESOLVED_MAX),
   );
 
+  #byTask = $derived.by(() => {
+    const newest = new Map<string, Approval>();
+    for (const approval of this.#approvals.values()) {
+      const known = newest.get(approval.taskId);
+      if (!known || known.createdAt < approval.createdAt) newest.set(approval.taskId, approval);
+    }
+    return newest;
+  });
+
   constructor(api: Client) {
     this.#api = api;
   }
@@ -38,11 +47,7 @@ export class ApprovalsState {
 
   /** The newest approval of a task, decided or not. */
   of(taskId: string): Approval | undefined {
-    let newest: Approval | undefined;
-    for (const approval of this.#approvals.values()) {
-      if (approval.taskId === taskId && (!newest || approval.createdAt > newest.createdAt)) newest = approval;
-    }
-    return newest;
+    return this.#byTask.get(taskId);
   }
 
   async load(): Promise<number> {

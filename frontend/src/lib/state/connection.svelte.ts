@@ -74,6 +74,9 @@ export class ConnectionState {
 
   #follow(link: Connection): void {
     const before = this.#link;
+    // Every message is a step; only what can be seen on the page may wake the page.
+    if (link.phase === before.phase && link.retryAt === before.retryAt && link.offlineSince === before.offlineSince)
+      return;
     this.#link = link;
     if (link.phase === before.phase) return;
     if (link.phase === 'offline') {

@@ -104,10 +104,27 @@ export function matches(task: Task, filter: TaskFilter): boolean {
   );
 }
 
+interface Placed {
+  task: TaskState;
+  place: string;
+}
+
+class Column {
+  #tasks: readonly TaskState[];
+
+  constructor(tasks: () => readonly TaskState[]) {
+    this.#tasks = $derived.by(tasks);
+  }
+
+  get tasks(): readonly TaskState[] {
+    return this.#tasks;
+  }
+}
+
 /** The place in a column: what entered it last comes first. */
-function entered(task: Task): string {
-  if (task.status === 'pending') return task.createdAt;
-  if (task.status === 'running' || task.status === 'review') return task.startedAt ?? task.createdAt;
+function entered(task: Task, status: TaskStatus): string {
+  if (status === 'pending') return task.createdAt;
+  if (status === 'running' || status === 'review') return task.startedAt ?? task.createdAt;
   return task.completedAt ?? task.createdAt;
 }
 
@@ -132,18 +149,25 @@ export class TasksState {
   #loading = new Map<string, Promise<TaskState>>();
   #api: Client;
   #columns = $derived.by(() => {
-    const columns = Object.fromEntries(STATUSES.map((status) => [status, [] as TaskState[]]));
+    const columns = Object.fromEntries(STATUSES.map((status) => [status, [] as Placed[]])) as Record<
+      TaskStatus,
+      Placed[]
+    >;
     for (const task of this.#tasks.values()) {
-      if (!task.archived && matches(task, this.#filter)) columns[task.status]?.push(task);
+      const { status } = task;
+      if (!task.archived && matches(task, this.#filter)) columns[status].push({ task, place: entered(task, status) });
     }
-    for (const tasks of Object.values(columns)) {
-      tasks.sort((a, b) => {
-        const [left, right] = [entered(a), entered(b)];
-        return left === right ? (a.id < b.id ? 1 : -1) : left < right ? 1 : -1;
-      });
-    }
-    return columns as Record<TaskStatus, TaskState[]>;
+    return Object.fromEntries(STATUSES.map((status) => [status, this.#settle(status, columns[status])])) as Record<
+      TaskStatus,
+      readonly TaskState[]
+    >;
   });
+  // One signal a column: a card that changes in one column does not lay out the other five.
+  #column = Object.fromEntries(STATUSES.map((status) => [status, new Column(() => this.#columns[status])])) as Record<
+    TaskStatus,
+    Column
+  >;
+  #settled: Partial<Record<TaskStatus, readonly TaskState[]>> = {};
 
   constructor(api: Client) {
     this.#api = api;
@@ -163,12 +187,12 @@ export class TasksState {
 
   /** The tasks of a column under the present filter, newest in it first. */
   column(status: TaskStatus): readonly TaskState[] {
-    return this.#columns[status];
+    return this.#column[status].tasks;
   }
 
   /** How many there are in a column, those included that were not read yet. */
   count(status: TaskStatus): number {
-    return this.#columns[status].length + this.#older[status].count;
+    return this.column(status).length + this.#older[status].count;
   }
 
   hasOlder(status: TaskStatus): boolean {
@@ -227,7 +251,7 @@ export class TasksState {
     const { data, seq, total, headers } = await this.#api.get<Task[]>(path, query);
     for (const task of data) this.put(task);
     if (filter === this.#filter) {
-      const known = this.#columns[status].length;
+      const known = this.column(status).length;
       const next = nextLink(headers.get('link'));
       this.#older[status] = { count: next ? Math.max(0, (total ?? known) - known) : 0, next, seq: seq ?? 0 };
     }
@@ -345,7 +369,7 @@ export class TasksState {
   /** Forgets what the server can show again, so that a page that stays open for weeks stays small. */
   trim(): void {
     for (const status of STATUSES) {
-      const tasks = this.#columns[status];
+      const tasks = this.column(status);
       if (!isFinished(status) || tasks.length <= FINISHED_KEPT_MAX) continue;
       const dropped = tasks.slice(FINISHED_KEPT_MAX);
       for (const task of dropped) this.#tasks.delete(task.id);
@@ -357,6 +381,16 @@ export class TasksState {
   clear(): void {
     this.#tasks.clear();
     this.#isLoaded = false;
+  }
+
+  /** The column in its order; the very same list when nothing in it moved. */
+  #settle(status: TaskStatus, placed: Placed[]): readonly TaskState[] {
+    placed.sort((a, b) => (a.place === b.place ? (a.task.id < b.task.id ? 1 : -1) : a.place < b.place ? 1 : -1));
+    const before = this.#settled[status];
+    if (before?.length === placed.length && placed.every(({ task }, index) => before[index] === task)) return before;
+    const tasks = placed.map(({ task }) => task);
+    this.#settled[status] = tasks;
+    return tasks;
   }
 
   #change(task: TaskState, fields: Partial<Task>): void {

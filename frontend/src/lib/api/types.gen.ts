@@ -1,0 +1,1374 @@
+// Made by scripts/generate from the server's types. Not edited by hand.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * Actor
+         * @description Who did it: a key, a person's session, the local administration socket, or the system itself.
+         */
+        Actor: {
+            id: string;
+            name: string;
+        };
+        /**
+         * Agent
+         * @description The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL.
+         */
+        Agent: {
+            /** @enum {unknown} */
+            kind: "openai" | "openclaw";
+            url: string;
+            /** @default null */
+            model: string | null;
+            /**
+             * @default direct
+             * @enum {unknown}
+             */
+            via: "direct" | "ssh";
+            /** @default false */
+            hasToken: boolean;
+        };
+        /**
+         * AgentAuth
+         * @description The SSH agent of the account that the server runs as.
+         */
+        AgentAuth: {
+            /** @enum {unknown} */
+            kind: "agent";
+        };
+        /**
+         * AppliedView
+         * @description What a command to a batch did: the ids of the tasks it applied to, and those it passed over.
+         */
+        AppliedView: {
+            applied: string[];
+            skipped: components["schemas"]["Skipped"][];
+        };
+        /**
+         * Approval
+         * @description An approval as it is now.
+         */
+        Approval: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "approved" | "pending" | "rejected";
+            createdAt: string;
+            /** @default null */
+            resolvedAt: string | null;
+            /** @default null */
+            resolvedBy: components["schemas"]["Actor"] | null;
+            /** @default null */
+            feedback: string | null;
+            id: string;
+        };
+        /**
+         * ApprovalCreated
+         * @description A finished task waits for a decision. The payload is the whole approval.
+         */
+        ApprovalCreated: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "approved" | "pending" | "rejected";
+            createdAt: string;
+            /** @default null */
+            resolvedAt: string | null;
+            /** @default null */
+            resolvedBy: components["schemas"]["Actor"] | null;
+            /** @default null */
+            feedback: string | null;
+            approvalId: string;
+        };
+        /**
+         * ApprovalResolved
+         * @description A person decided. The payload is the whole approval.
+         */
+        ApprovalResolved: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "approved" | "pending" | "rejected";
+            createdAt: string;
+            /** @default null */
+            resolvedAt: string | null;
+            /** @default null */
+            resolvedBy: components["schemas"]["Actor"] | null;
+            /** @default null */
+            feedback: string | null;
+            approvalId: string;
+        };
+        /**
+         * Auth
+         * @description How the server signs in; the secret itself is sealed elsewhere.
+         */
+        Auth: {
+            /** @enum {unknown} */
+            kind: "agent" | "config" | "key" | "password";
+        };
+        /**
+         * BatchCreated
+         * @description A new batch with its tasks, in the order given.
+         */
+        BatchCreated: {
+            id: string;
+            tasks: components["schemas"]["TaskView"][];
+        };
+        /**
+         * BatchTask
+         * @description The task that each of several desktops gets.
+         */
+        BatchTask: {
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            content: string;
+            /** @default  */
+            desktopId?: string;
+            /** @default false */
+            requiresApproval?: boolean;
+            /** @default null */
+            title?: string | null;
+            /** @default [] */
+            labels?: string[];
+            /** @default null */
+            timeoutSeconds?: number | null;
+            /** @default {} */
+            env?: {
+                [key: string]: string;
+            };
+            /** @default null */
+            cwd?: string | null;
+            /** @default false */
+            tty?: boolean;
+            /** @default false */
+            run?: boolean;
+        };
+        /**
+         * BatchView
+         * @description A batch: how its tasks stand, archived ones included.
+         */
+        BatchView: {
+            id: string;
+            total: number;
+            counts: components["schemas"]["StatusCounts"];
+        };
+        /**
+         * CheckStep
+         * @description One step of a check: `ok` is None when it was not reached, `detail` says what was found or what to do.
+         */
+        CheckStep: {
+            /** @enum {unknown} */
+            name: "agent" | "authenticate" | "connect" | "host_key" | "shell";
+            ok: boolean | null;
+            detail: string;
+            ms: number;
+        };
+        /**
+         * CheckView
+         * @description What a check found, and the desktop after it.
+         */
+        CheckView: {
+            ok: boolean;
+            steps: components["schemas"]["CheckStep"][];
+            desktop: components["schemas"]["DesktopView"];
+        };
+        /**
+         * ConfigAuth
+         * @description What `~/.ssh/config` of the account that the server runs as says for this host alias.
+         */
+        ConfigAuth: {
+            /** @enum {unknown} */
+            kind: "config";
+        };
+        /**
+         * DesktopAgentReady
+         * @description Its agent became ready, or stopped being so.
+         */
+        DesktopAgentReady: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+        };
+        /**
+         * DesktopCreated
+         * @description A desktop was added. The payload is the whole desktop.
+         */
+        DesktopCreated: {
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            createdAt: string;
+            ssh: components["schemas"]["Ssh"];
+            /** @default null */
+            agent: components["schemas"]["Agent"] | null;
+            /** @default false */
+            agentReady: boolean;
+            /** @default [] */
+            labels: string[];
+            maxConcurrentTasks: number;
+            /** @default null */
+            ipAddress: string | null;
+            /** @default null */
+            tier: null;
+            /** @default false */
+            keepAlive: boolean;
+            /**
+             * @default down
+             * @enum {unknown}
+             */
+            link: "down" | "reconnecting" | "up";
+            /** @default null */
+            nextTryAt: string | null;
+            /** @default false */
+            durable: boolean;
+            /** @default null */
+            outpost: components["schemas"]["OutpostFacts"] | null;
+            /** @default null */
+            os: string | null;
+            /** @default null */
+            lastSeenAt: string | null;
+            /** @default null */
+            error: components["schemas"]["Error"] | null;
+            /** @default null */
+            removedAt: string | null;
+            /** @default 1 */
+            version: number;
+            desktopId: string;
+        };
+        /**
+         * DesktopEdit
+         * @description What may be changed; absent fields stay.
+         */
+        DesktopEdit: {
+            name?: string;
+            ssh?: components["schemas"]["SshEdit"];
+            agent?: components["schemas"]["NewAgent"] | null;
+            labels?: string[];
+            maxConcurrentTasks?: number;
+        };
+        /**
+         * DesktopError
+         * @description It cannot be used, and `error` says why and what to do.
+         */
+        DesktopError: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+        };
+        /**
+         * DesktopLink
+         * @description The connection to it came, went, or is being tried again.
+         */
+        DesktopLink: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+        };
+        /**
+         * DesktopRemoved
+         * @description It is gone from the fleet; its history stays readable.
+         */
+        DesktopRemoved: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+            removedAt: string;
+        };
+        /**
+         * DesktopStarted
+         * @description It can be used: connected, authenticated, and its shell answers.
+         */
+        DesktopStarted: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+            durable?: boolean;
+            os?: string | null;
+            outpost?: components["schemas"]["OutpostFacts"] | null;
+        };
+        /**
+         * DesktopStopped
+         * @description A person took it out of service.
+         */
+        DesktopStopped: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+        };
+        /**
+         * DesktopUpdated
+         * @description Its description changed.
+         */
+        DesktopUpdated: {
+            desktopId: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            version: number;
+            error?: components["schemas"]["Error"] | null;
+            /** @enum {unknown} */
+            link?: "down" | "reconnecting" | "up";
+            nextTryAt?: string | null;
+            lastSeenAt?: string | null;
+            ipAddress?: string | null;
+            agentReady?: boolean;
+            ssh?: components["schemas"]["Ssh"];
+            agent?: components["schemas"]["Agent"] | null;
+            labels?: string[];
+            maxConcurrentTasks?: number;
+        };
+        /**
+         * DesktopView
+         * @description A desktop with its newest metrics; null while they are unknown.
+         */
+        DesktopView: {
+            name: string;
+            /** @enum {unknown} */
+            status: "booting" | "error" | "pending" | "running" | "stopped";
+            createdAt: string;
+            ssh: components["schemas"]["Ssh"];
+            /** @default null */
+            agent: components["schemas"]["Agent"] | null;
+            /** @default false */
+            agentReady: boolean;
+            /** @default [] */
+            labels: string[];
+            maxConcurrentTasks: number;
+            /** @default null */
+            ipAddress: string | null;
+            /** @default null */
+            tier: null;
+            /** @default false */
+            keepAlive: boolean;
+            /**
+             * @default down
+             * @enum {unknown}
+             */
+            link: "down" | "reconnecting" | "up";
+            /** @default null */
+            nextTryAt: string | null;
+            /** @default false */
+            durable: boolean;
+            /** @default null */
+            outpost: components["schemas"]["OutpostFacts"] | null;
+            /** @default null */
+            os: string | null;
+            /** @default null */
+            lastSeenAt: string | null;
+            /** @default null */
+            error: components["schemas"]["Error"] | null;
+            /** @default null */
+            removedAt: string | null;
+            /** @default 1 */
+            version: number;
+            id: string;
+            /** @default null */
+            metrics: components["schemas"]["Metrics"] | null;
+        };
+        /**
+         * Envelope
+         * @description An event of the log, in the envelope that it has everywhere. `payload` is described by its type.
+         */
+        Envelope: {
+            seq: number;
+            at: string;
+            type: string;
+            actor: components["schemas"]["Actor"];
+            payload: Record<string, never>;
+        };
+        /**
+         * Error
+         * @description Why something failed: a stable code, and a sentence that says what happened and what to do.
+         */
+        Error: {
+            code: string;
+            message: string;
+        };
+        /** @description The payload of each event, by its type. */
+        EventPayloads: {
+            "task.created"?: components["schemas"]["TaskCreated"];
+            "task.updated"?: components["schemas"]["TaskUpdated"];
+            "task.started"?: components["schemas"]["TaskStarted"];
+            "task.phase"?: components["schemas"]["TaskPhase"];
+            "task.cancelRequested"?: components["schemas"]["TaskCancelRequested"];
+            "task.review"?: components["schemas"]["TaskReview"];
+            "task.completed"?: components["schemas"]["TaskCompleted"];
+            "task.failed"?: components["schemas"]["TaskFailed"];
+            "task.cancelled"?: components["schemas"]["TaskCancelled"];
+            "task.archived"?: components["schemas"]["TaskArchived"];
+            "task.note"?: components["schemas"]["TaskNote"];
+            "task.output"?: components["schemas"]["TaskOutput"];
+            "task.outputGap"?: components["schemas"]["TaskOutputGap"];
+            "task.response"?: components["schemas"]["TaskResponse"];
+            "task.progress"?: components["schemas"]["TaskProgress"];
+            "approval.created"?: components["schemas"]["ApprovalCreated"];
+            "approval.resolved"?: components["schemas"]["ApprovalResolved"];
+            "desktop.created"?: components["schemas"]["DesktopCreated"];
+            "desktop.updated"?: components["schemas"]["DesktopUpdated"];
+            "desktop.started"?: components["schemas"]["DesktopStarted"];
+            "desktop.stopped"?: components["schemas"]["DesktopStopped"];
+            "desktop.error"?: components["schemas"]["DesktopError"];
+            "desktop.link"?: components["schemas"]["DesktopLink"];
+            "desktop.agentReady"?: components["schemas"]["DesktopAgentReady"];
+            "desktop.removed"?: components["schemas"]["DesktopRemoved"];
+            "settings.updated"?: components["schemas"]["SettingsUpdated"];
+            "key.created"?: components["schemas"]["KeyCreated"];
+            "key.revoked"?: components["schemas"]["KeyRevoked"];
+        };
+        /**
+         * Health
+         * @description `ok`, as long as this can be answered at all.
+         */
+        Health: {
+            /** @default ok */
+            status: string;
+        };
+        /**
+         * HostKey
+         * @description A host key as the host offers it; `public_key` is its line as in known_hosts, without the host.
+         */
+        HostKey: {
+            type: string;
+            fingerprint: string;
+            publicKey: string;
+        };
+        /**
+         * Hour
+         * @description How many tasks ended within an hour that begins at `hour`.
+         */
+        Hour: {
+            hour: string;
+            /** @default 0 */
+            done: number;
+            /** @default 0 */
+            failed: number;
+            /** @default 0 */
+            cancelled: number;
+        };
+        /**
+         * KeyAuth
+         * @description A private key in OpenSSH or PEM form.
+         */
+        KeyAuth: {
+            /** @enum {unknown} */
+            kind: "key";
+            privateKey: string;
+            /** @default null */
+            passphrase?: string | null;
+        };
+        /**
+         * KeyCreated
+         * @description A key was made; neither the key nor its digest is in the log.
+         */
+        KeyCreated: {
+            keyId: string;
+            name: string;
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            last4: string;
+            createdAt: string;
+            expiresAt: string | null;
+        };
+        /**
+         * KeyRevoked
+         * @description A key no longer opens anything.
+         */
+        KeyRevoked: {
+            keyId: string;
+            revokedAt: string;
+        };
+        /**
+         * KeyView
+         * @description An API key, masked.
+         */
+        KeyView: {
+            id: string;
+            name: string;
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            key: string;
+            last4: string;
+            createdAt: string;
+            expiresAt: string | null;
+        };
+        /**
+         * Me
+         * @description Who asks, and what they ask.
+         */
+        Me: {
+            id: string;
+            name: string;
+            /** @enum {unknown} */
+            kind: "key" | "local" | "session";
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            serverId: string;
+            logId: string;
+            version: string;
+        };
+        /**
+         * Metrics
+         * @description The newest figures of a desktop, by its id; None is unknown.
+         *
+         *         `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute.
+         */
+        Metrics: {
+            id: string;
+            /** @default null */
+            cpu: number | null;
+            /** @default null */
+            memory: number | null;
+            /** @default null */
+            disk: number | null;
+            /** @default null */
+            load: number | null;
+        };
+        /**
+         * NewAgent
+         * @description The chat endpoint of its agent.
+         */
+        NewAgent: {
+            /** @enum {unknown} */
+            kind: "openai" | "openclaw";
+            url: string;
+            /** @default null */
+            token?: string | null;
+            /** @default null */
+            model?: string | null;
+            /**
+             * @default direct
+             * @enum {unknown}
+             */
+            via?: "direct" | "ssh";
+        };
+        /**
+         * NewBatch
+         * @description Tasks that belong together: a list of them, or one for each of several desktops. `run` starts them all.
+         */
+        NewBatch: {
+            /** @default null */
+            tasks?: components["schemas"]["NewTask"][] | null;
+            /** @default null */
+            task?: components["schemas"]["BatchTask"] | null;
+            /** @default null */
+            desktopIds?: string[] | null;
+            /** @default false */
+            run?: boolean;
+        };
+        /**
+         * NewDesktop
+         * @description What a person or a script gives to add a desktop.
+         */
+        NewDesktop: {
+            name: string;
+            ssh: components["schemas"]["NewSsh"];
+            /** @default null */
+            agent?: components["schemas"]["NewAgent"] | null;
+            /** @default [] */
+            labels?: string[];
+            /** @default 4 */
+            maxConcurrentTasks?: number;
+        };
+        /**
+         * NewKey
+         * @description What a person gives to make a key.
+         */
+        NewKey: {
+            name: string;
+            /**
+             * @default operator
+             * @enum {unknown}
+             */
+            role?: "admin" | "operator" | "viewer";
+            /** @default null */
+            expiresAt?: string | null;
+        };
+        /**
+         * NewSsh
+         * @description Where a desktop is.
+         */
+        NewSsh: {
+            host: string;
+            /** @default 22 */
+            port?: number;
+            /** @default null */
+            username?: string | null;
+            /** @default null */
+            hostKeyFingerprint?: string | null;
+            auth: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
+        };
+        /**
+         * NewTask
+         * @description What a person or a script asks for.
+         */
+        NewTask: {
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            content: string;
+            desktopId: string;
+            /** @default false */
+            requiresApproval?: boolean;
+            /** @default null */
+            title?: string | null;
+            /** @default [] */
+            labels?: string[];
+            /** @default null */
+            timeoutSeconds?: number | null;
+            /** @default {} */
+            env?: {
+                [key: string]: string;
+            };
+            /** @default null */
+            cwd?: string | null;
+            /** @default false */
+            tty?: boolean;
+            /** @default false */
+            run?: boolean;
+        };
+        /**
+         * OutpostFacts
+         * @description What keeps runs alive on the desktop.
+         */
+        OutpostFacts: {
+            version: string;
+            python: string;
+            directory: string;
+        };
+        /**
+         * Overview
+         * @description The fleet in figures.
+         *
+         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+         *         done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
+         *         desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+         */
+        Overview: {
+            counts: components["schemas"]["StatusCounts"];
+            completionRate: number | null;
+            meanDurationMs: number | null;
+            activeDesktops: number;
+            desktops: number;
+            cpu: number | null;
+            memory: number | null;
+            throughput: components["schemas"]["Hour"][];
+        };
+        /**
+         * PasswordAuth
+         * @description A password of the account.
+         */
+        PasswordAuth: {
+            /** @enum {unknown} */
+            kind: "password";
+            password: string;
+        };
+        /**
+         * PlanItem
+         * @description One step of an agent's plan.
+         */
+        PlanItem: {
+            step: string;
+            /**
+             * @default pending
+             * @enum {unknown}
+             */
+            status: "completed" | "in_progress" | "pending";
+        };
+        /**
+         * Problem
+         * @description An error. `code` is stable, for scripts; `detail` says what to do, for people.
+         */
+        Problem: {
+            type: string;
+            title: string;
+            status: number;
+            code: string;
+            detail: string;
+            errors?: components["schemas"]["ProblemField"][];
+        };
+        /**
+         * ProblemField
+         * @description What is wrong with one field; `pointer` is a JSON pointer into the body, or `/name` of a query parameter.
+         */
+        ProblemField: {
+            pointer: string;
+            message: string;
+        };
+        /**
+         * Review
+         * @description A person's decision; with `retry`, a rejection makes a follow-up task that carries the feedback.
+         */
+        Review: {
+            /** @enum {unknown} */
+            decision: "approve" | "reject";
+            /** @default null */
+            feedback?: string | null;
+            /** @default false */
+            retry?: boolean;
+        };
+        /**
+         * Settings
+         * @description What people change at run time.
+         */
+        Settings: {
+            /** @default false */
+            taskApprovalMode: boolean;
+        };
+        /**
+         * SettingsEdit
+         * @description Changes; absent fields stay.
+         */
+        SettingsEdit: {
+            taskApprovalMode?: boolean;
+        };
+        /**
+         * SettingsUpdated
+         * @description The payload is all settings as they now are.
+         */
+        SettingsUpdated: {
+            /** @default false */
+            taskApprovalMode: boolean;
+        };
+        /**
+         * SignIn
+         * @description An API key, or the token of a one-time link.
+         */
+        SignIn: {
+            /** @default null */
+            key?: string | null;
+            /** @default null */
+            link?: string | null;
+        };
+        /**
+         * SignInLink
+         * @description A link that signs in once, for ten minutes.
+         */
+        SignInLink: {
+            url: string;
+            token: string;
+        };
+        /**
+         * Skipped
+         * @description A task that a command passed over, and why: a code of the error table, or `nothing_to_do`.
+         */
+        Skipped: {
+            taskId: string;
+            code: string;
+        };
+        /**
+         * Ssh
+         * @description Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first.
+         */
+        Ssh: {
+            host: string;
+            port: number;
+            username: string | null;
+            auth: components["schemas"]["Auth"];
+            /** @default null */
+            hostKeyFingerprint: string | null;
+            /** @default null */
+            hostKey: string | null;
+            /** @default [] */
+            offeredFingerprints: string[];
+            /** @default [] */
+            offeredHostKeys: components["schemas"]["HostKey"][];
+        };
+        /**
+         * SshEdit
+         * @description Changes of the address or sign-in; absent fields stay.
+         */
+        SshEdit: {
+            host?: string;
+            port?: number;
+            username?: string | null;
+            hostKeyFingerprint?: string;
+            auth?: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
+        };
+        /**
+         * StatusCounts
+         * @description How many tasks there are of each status.
+         */
+        StatusCounts: {
+            /** @default 0 */
+            pending: number;
+            /** @default 0 */
+            running: number;
+            /** @default 0 */
+            review: number;
+            /** @default 0 */
+            done: number;
+            /** @default 0 */
+            failed: number;
+            /** @default 0 */
+            cancelled: number;
+        };
+        /**
+         * Subscribe
+         * @description Begin to follow the log from after a position; without one, from now.
+         */
+        Subscribe: {
+            /** @enum {unknown} */
+            op: "subscribe";
+            id: string;
+            /** @default null */
+            after?: number | null;
+            /** @default null */
+            logId?: string | null;
+            /** @default null */
+            types?: string[] | null;
+            /** @default null */
+            taskId?: string | null;
+            /** @default null */
+            desktopId?: string | null;
+            /**
+             * @default full
+             * @enum {unknown}
+             */
+            output?: "full" | "none" | "tail";
+            /** @default 200 */
+            tailLines?: number;
+            /** @default false */
+            metrics?: boolean;
+        };
+        /**
+         * TaskArchived
+         * @description Hidden from lists; the log keeps it.
+         */
+        TaskArchived: {
+            taskId: string;
+            desktopId: string;
+            version: number;
+            /** @default true */
+            archived: boolean;
+        };
+        /**
+         * TaskCancelRequested
+         * @description Somebody wants a running task to end; it ends as cancelled when the desktop says so.
+         */
+        TaskCancelRequested: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            cancelRequestedAt: string;
+        };
+        /**
+         * TaskCancelled
+         * @description Cancelled by hand before completion.
+         */
+        TaskCancelled: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            completedAt: string | null;
+            /** @default null */
+            phase: null;
+            exitCode?: number | null;
+            signal?: string | null;
+            durationMs?: number | null;
+            error?: components["schemas"]["Error"] | null;
+            result?: string | null;
+            usage?: components["schemas"]["Usage"] | null;
+            leftRunning?: string[] | null;
+            feedback?: string | null;
+        };
+        /**
+         * TaskCompleted
+         * @description Done: it ran successfully, or a person approved it.
+         */
+        TaskCompleted: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            completedAt: string | null;
+            /** @default null */
+            phase: null;
+            exitCode?: number | null;
+            signal?: string | null;
+            durationMs?: number | null;
+            error?: components["schemas"]["Error"] | null;
+            result?: string | null;
+            usage?: components["schemas"]["Usage"] | null;
+            leftRunning?: string[] | null;
+            feedback?: string | null;
+        };
+        /**
+         * TaskCreated
+         * @description A task exists, in pending. The payload is the whole task.
+         */
+        TaskCreated: {
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            content: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            desktopId: string;
+            requiresApproval: boolean;
+            createdAt: string;
+            /** @default null */
+            startedAt: string | null;
+            /** @default null */
+            completedAt: string | null;
+            /** @default null */
+            phase: ("draining" | "queued" | "starting" | "streaming") | null;
+            /** @default null */
+            executedAt: string | null;
+            /** @default null */
+            cancelRequestedAt: string | null;
+            /** @default null */
+            durationMs: number | null;
+            /** @default null */
+            title: string | null;
+            /** @default [] */
+            labels: string[];
+            /** @default null */
+            batchId: string | null;
+            /** @default null */
+            retryOf: string | null;
+            /** @default null */
+            sessionId: string | null;
+            /** @default null */
+            exitCode: number | null;
+            /** @default null */
+            signal: string | null;
+            /** @default null */
+            leftRunning: string[] | null;
+            /** @default null */
+            error: components["schemas"]["Error"] | null;
+            /** @default null */
+            result: string | null;
+            /** @default null */
+            feedback: string | null;
+            /** @default null */
+            timeoutSeconds: number | null;
+            /** @default {} */
+            env: {
+                [key: string]: string;
+            };
+            /** @default null */
+            cwd: string | null;
+            /** @default false */
+            tty: boolean;
+            /** @default null */
+            usage: components["schemas"]["Usage"] | null;
+            createdBy: components["schemas"]["Actor"];
+            /** @default false */
+            archived: boolean;
+            /** @default 1 */
+            version: number;
+            taskId: string;
+        };
+        /**
+         * TaskEdit
+         * @description What may be changed while a task is pending; absent fields stay.
+         */
+        TaskEdit: {
+            content?: string;
+            desktopId?: string;
+            requiresApproval?: boolean;
+            title?: string | null;
+            labels?: string[];
+            timeoutSeconds?: number | null;
+            env?: {
+                [key: string]: string;
+            };
+            cwd?: string | null;
+            tty?: boolean;
+        };
+        /**
+         * TaskFailed
+         * @description Failed: it errored during execution, or a person rejected it.
+         */
+        TaskFailed: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            completedAt: string | null;
+            /** @default null */
+            phase: null;
+            exitCode?: number | null;
+            signal?: string | null;
+            durationMs?: number | null;
+            error?: components["schemas"]["Error"] | null;
+            result?: string | null;
+            usage?: components["schemas"]["Usage"] | null;
+            leftRunning?: string[] | null;
+            feedback?: string | null;
+        };
+        /**
+         * TaskNote
+         * @description Something worth knowing about a task that does not change its state.
+         */
+        TaskNote: {
+            taskId: string;
+            desktopId: string;
+            text: string;
+        };
+        /**
+         * TaskOutput
+         * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
+         *
+         *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
+         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8.
+         */
+        TaskOutput: {
+            taskId: string;
+            /** @enum {unknown} */
+            stream: "response" | "stderr" | "stdout";
+            position: number;
+            offset: number;
+            length: number;
+            line: number;
+            ms: number;
+            crc: number;
+            text?: string;
+            base64?: string;
+        };
+        /**
+         * TaskOutputGap
+         * @description Bytes of the run that are known to be lost, as positions of the run.
+         */
+        TaskOutputGap: {
+            taskId: string;
+            from: number;
+            to: number;
+            reason: string;
+        };
+        /**
+         * TaskPhase
+         * @description What people wait for while it runs. `starting` is in the log before anything is sent to the desktop.
+         */
+        TaskPhase: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            /** @enum {unknown} */
+            phase: "draining" | "queued" | "starting" | "streaming";
+            executedAt?: string;
+        };
+        /**
+         * TaskProgress
+         * @description What the agent does, derived from its answer.
+         */
+        TaskProgress: {
+            /** @enum {unknown} */
+            kind: "notice" | "plan" | "reasoning" | "text" | "tool.finished" | "tool.output" | "tool.started" | "usage";
+            upTo: number;
+            text?: string;
+            callId?: string;
+            name?: string;
+            input?: string;
+            output?: string;
+            items?: components["schemas"]["PlanItem"][];
+            usage?: components["schemas"]["Usage"];
+            taskId: string;
+        };
+        /**
+         * TaskResponse
+         * @description The head of an agent endpoint's answer, ahead of its body.
+         */
+        TaskResponse: {
+            taskId: string;
+            status: number;
+            contentType: string | null;
+            retryAfter: string | null;
+        };
+        /**
+         * TaskReview
+         * @description The run succeeded and waits for a person's decision.
+         */
+        TaskReview: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            completedAt: string | null;
+            /** @default null */
+            phase: null;
+            exitCode?: number | null;
+            signal?: string | null;
+            durationMs?: number | null;
+            error?: components["schemas"]["Error"] | null;
+            result?: string | null;
+            usage?: components["schemas"]["Usage"] | null;
+            leftRunning?: string[] | null;
+            feedback?: string | null;
+        };
+        /**
+         * TaskStarted
+         * @description Somebody ran it; it waits for a place on its desktop.
+         */
+        TaskStarted: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            /** @enum {unknown} */
+            phase: "draining" | "queued" | "starting" | "streaming";
+            startedAt: string;
+        };
+        /**
+         * TaskUpdated
+         * @description A pending task was edited.
+         */
+        TaskUpdated: {
+            taskId: string;
+            desktopId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            version: number;
+            content?: string;
+            title?: string | null;
+            labels?: string[];
+            requiresApproval?: boolean;
+            timeoutSeconds?: number | null;
+            env?: {
+                [key: string]: string;
+            };
+            cwd?: string | null;
+            tty?: boolean;
+        };
+        /**
+         * TaskView
+         * @description A task, and how much output of it is recorded.
+         */
+        TaskView: {
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            content: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "done" | "failed" | "pending" | "review" | "running";
+            desktopId: string;
+            requiresApproval: boolean;
+            createdAt: string;
+            /** @default null */
+            startedAt: string | null;
+            /** @default null */
+            completedAt: string | null;
+            /** @default null */
+            phase: ("draining" | "queued" | "starting" | "streaming") | null;
+            /** @default null */
+            executedAt: string | null;
+            /** @default null */
+            cancelRequestedAt: string | null;
+            /** @default null */
+            durationMs: number | null;
+            /** @default null */
+            title: string | null;
+            /** @default [] */
+            labels: string[];
+            /** @default null */
+            batchId: string | null;
+            /** @default null */
+            retryOf: string | null;
+            /** @default null */
+            sessionId: string | null;
+            /** @default null */
+            exitCode: number | null;
+            /** @default null */
+            signal: string | null;
+            /** @default null */
+            leftRunning: string[] | null;
+            /** @default null */
+            error: components["schemas"]["Error"] | null;
+            /** @default null */
+            result: string | null;
+            /** @default null */
+            feedback: string | null;
+            /** @default null */
+            timeoutSeconds: number | null;
+            /** @default {} */
+            env: {
+                [key: string]: string;
+            };
+            /** @default null */
+            cwd: string | null;
+            /** @default false */
+            tty: boolean;
+            /** @default null */
+            usage: components["schemas"]["Usage"] | null;
+            createdBy: components["schemas"]["Actor"];
+            /** @default false */
+            archived: boolean;
+            /** @default 1 */
+            version: number;
+            id: string;
+            /** @default 0 */
+            outputBytes: number;
+            /** @default 0 */
+            outputLines: number;
+        };
+        /**
+         * Unsubscribe
+         * @description End a subscription.
+         */
+        Unsubscribe: {
+            /** @enum {unknown} */
+            op: "unsubscribe";
+            id: string;
+        };
+        /**
+         * Usage
+         * @description Tokens that an agent reported for one prompt.
+         */
+        Usage: {
+            /** @default 0 */
+            promptTokens: number;
+            /** @default 0 */
+            completionTokens: number;
+            /** @default 0 */
+            totalTokens: number;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type Actor = components['schemas']['Actor'];
+export type Agent = components['schemas']['Agent'];
+export type AgentAuth = components['schemas']['AgentAuth'];
+export type AppliedView = components['schemas']['AppliedView'];
+export type Approval = components['schemas']['Approval'];
+export type ApprovalCreated = components['schemas']['ApprovalCreated'];
+export type ApprovalResolved = components['schemas']['ApprovalResolved'];
+export type Auth = components['schemas']['Auth'];
+export type BatchCreated = components['schemas']['BatchCreated'];
+export type BatchTask = components['schemas']['BatchTask'];
+export type BatchView = components['schemas']['BatchView'];
+export type CheckStep = components['schemas']['CheckStep'];
+export type CheckView = components['schemas']['CheckView'];
+export type ConfigAuth = components['schemas']['ConfigAuth'];
+export type DesktopAgentReady = components['schemas']['DesktopAgentReady'];
+export type DesktopCreated = components['schemas']['DesktopCreated'];
+export type DesktopEdit = components['schemas']['DesktopEdit'];
+export type DesktopError = components['schemas']['DesktopError'];
+export type DesktopLink = components['schemas']['DesktopLink'];
+export type DesktopRemoved = components['schemas']['DesktopRemoved'];
+export type DesktopStarted = components['schemas']['DesktopStarted'];
+export type DesktopStopped = components['schemas']['DesktopStopped'];
+export type DesktopUpdated = components['schemas']['DesktopUpdated'];
+export type DesktopView = components['schemas']['DesktopView'];
+export type Envelope = components['schemas']['Envelope'];
+export type Error = components['schemas']['Error'];
+export type EventPayloads = components['schemas']['EventPayloads'];
+export type Health = components['schemas']['Health'];
+export type HostKey = components['schemas']['HostKey'];
+export type Hour = components['schemas']['Hour'];
+export type KeyAuth = components['schemas']['KeyAuth'];
+export type KeyCreated = components['schemas']['KeyCreated'];
+export type KeyRevoked = components['schemas']['KeyRevoked'];
+export type KeyView = components['schemas']['KeyView'];
+export type Me = components['schemas']['Me'];
+export type Metrics = components['schemas']['Metrics'];
+export type NewAgent = components['schemas']['NewAgent'];
+export type NewBatch = components['schemas']['NewBatch'];
+export type NewDesktop = components['schemas']['NewDesktop'];
+export type NewKey = components['schemas']['NewKey'];
+export type NewSsh = components['schemas']['NewSsh'];
+export type NewTask = components['schemas']['NewTask'];
+export type OutpostFacts = components['schemas']['OutpostFacts'];
+export type Overview = components['schemas']['Overview'];
+export type PasswordAuth = components['schemas']['PasswordAuth'];
+export type PlanItem = components['schemas']['PlanItem'];
+export type Problem = components['schemas']['Problem'];
+export type ProblemField = components['schemas']['ProblemField'];
+export type Review = components['schemas']['Review'];
+export type Settings = components['schemas']['Settings'];
+export type SettingsEdit = components['schemas']['SettingsEdit'];
+export type SettingsUpdated = components['schemas']['SettingsUpdated'];
+export type SignIn = components['schemas']['SignIn'];
+export type SignInLink = components['schemas']['SignInLink'];
+export type Skipped = components['schemas']['Skipped'];
+export type Ssh = components['schemas']['Ssh'];
+export type SshEdit = components['schemas']['SshEdit'];
+export type StatusCounts = components['schemas']['StatusCounts'];
+export type Subscribe = components['schemas']['Subscribe'];
+export type TaskArchived = components['schemas']['TaskArchived'];
+export type TaskCancelRequested = components['schemas']['TaskCancelRequested'];
+export type TaskCancelled = components['schemas']['TaskCancelled'];
+export type TaskCompleted = components['schemas']['TaskCompleted'];
+export type TaskCreated = components['schemas']['TaskCreated'];
+export type TaskEdit = components['schemas']['TaskEdit'];
+export type TaskFailed = components['schemas']['TaskFailed'];
+export type TaskNote = components['schemas']['TaskNote'];
+export type TaskOutput = components['schemas']['TaskOutput'];
+export type TaskOutputGap = components['schemas']['TaskOutputGap'];
+export type TaskPhase = components['schemas']['TaskPhase'];
+export type TaskProgress = components['schemas']['TaskProgress'];
+export type TaskResponse = components['schemas']['TaskResponse'];
+export type TaskReview = components['schemas']['TaskReview'];
+export type TaskStarted = components['schemas']['TaskStarted'];
+export type TaskUpdated = components['schemas']['TaskUpdated'];
+export type TaskView = components['schemas']['TaskView'];
+export type Unsubscribe = components['schemas']['Unsubscribe'];
+export type Usage = components['schemas']['Usage'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
