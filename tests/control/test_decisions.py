@@ -191,8 +191,9 @@ async def test_only_what_failed_is_retried(tmp_path: Path):
             await control.tasks.finish(task.id, end)
         applied = await control.tasks.retry_failed([task.id for task in made], ALICE)
         assert applied.applied == [made[1].id, made[2].id]
-        again = [task for task in (await control.journal.ready()).open_tasks()]
-        assert [(task.retry_of, task.batch_id) for task in again] == [(made[1].id, made[0].batch_id), (made[2].id, made[0].batch_id)]  # fmt: skip
+        again = (await control.journal.ready()).open_tasks()
+        assert [task.retry_of for task in again] == [made[1].id, made[2].id]
+        assert {task.batch_id for task in again} == {made[0].batch_id}
 
 
 async def test_a_rejected_prompt_continues_in_its_session_with_what_was_said(tmp_path: Path):
@@ -242,7 +243,8 @@ async def test_the_state_after_a_restart_is_the_state_before(tmp_path: Path):
         await new_task(control, desktop, run=True)
         await control.settings.edit(SettingsEdit(task_approval_mode=True), ALICE)
         key, secret = await control.access.create_key(NewKey(name="k", role="operator"), SYSTEM)
-        assert (signed_in := await control.access.sign_in(key=secret))
+        signed_in = await control.access.sign_in(key=secret)
+        assert signed_in is not None
         before = await control.journal.ready()
         done = await control.journal.task(done.id)
     async with open_control(tmp_path) as control:
@@ -252,7 +254,9 @@ async def test_the_state_after_a_restart_is_the_state_before(tmp_path: Path):
         assert after.open_tasks() == before.open_tasks()
         assert done.id not in after.tasks, "what is over is read when it is needed"
         assert await control.journal.task(done.id) == done
-        assert (holder := control.access.by_key(secret)) and holder.id == key.id
+        holder = control.access.by_key(secret)
+        assert holder is not None
+        assert holder.id == key.id
         assert control.access.by_session(signed_in[0]) == signed_in[1]
         assert await control.desktops.secret(desktop.id, "privateKey") == "secret key"
 

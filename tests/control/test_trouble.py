@@ -63,7 +63,8 @@ async def test_when_everything_is_refused_nothing_has_changed(tmp_path: Path):
         )
         running = await new_task(control, desktop, run=True)
         key, secret = await control.access.create_key(NewKey(name="k", role="admin"), SYSTEM)
-        assert (session := await control.access.sign_in(key=secret))
+        session = await control.access.sign_in(key=secret)
+        assert session is not None
         link = control.access.make_link()
         before = await facts(control)
         disk.free = 0

@@ -47,36 +47,32 @@ COMMANDS: dict[str, Callable[[Task], list[Event]]] = {
     "retry": lambda task: tasks.retry(task, id="task_2", at=at(4), actor=ALICE),
     "archive": lambda task: tasks.archive(task, at=at(5)),
 }
-NOT_PENDING, NOT_REVIEW, NOT_CANCELLABLE, NOT_FINISHED = (
-    "task_not_pending",
-    "task_not_in_review",
-    "task_not_cancellable",
-    "task_not_finished",
-)
-TABLE: dict[str, dict[TaskStatus, list[str] | str]] = {
-    "edit": {"pending": ["task.updated"]} | dict.fromkeys(STATUSES[1:], NOT_PENDING),
-    "run": {"pending": ["task.started"]} | dict.fromkeys(STATUSES[1:], NOT_PENDING),
-    "cancel": {"pending": ["task.cancelled"], "running": ["task.cancelled"]}
-    | dict.fromkeys(STATUSES[2:], NOT_CANCELLABLE),
-    "finish": dict[TaskStatus, list[str] | str](dict.fromkeys(STATUSES, list[str]())) | {"running": ["task.completed"]},
-    "approve": dict.fromkeys(STATUSES, NOT_REVIEW) | {"review": ["approval.resolved", "task.completed"]},
-    "reject": dict.fromkeys(STATUSES, NOT_REVIEW) | {"review": ["approval.resolved", "task.failed"]},
-    "retry": dict.fromkeys(STATUSES, ["task.created"]) | dict.fromkeys(OPEN, NOT_FINISHED),
-    "archive": dict.fromkeys(STATUSES, ["task.archived"])
-    | {"pending": ["task.cancelled", "task.archived"], "running": NOT_FINISHED, "review": NOT_FINISHED},
-}
+NO_RUN, NO_REVIEW = "task_not_pending", "task_not_in_review"
+NO_CANCEL, NO_END = "task_not_cancellable", "task_not_finished"
+CANCELLED, AGAIN, HIDDEN = "task.cancelled", "task.created", "task.archived"
+APPROVED, REJECTED = "approval.resolved task.completed", "approval.resolved task.failed"
+# What each command gives in each status: the events, or the code of the refusal. Empty is: nothing happens.
+TABLE = {
+    #           pending         running           review      done         failed       cancelled
+    "edit":    ("task.updated", NO_RUN,           NO_RUN,     NO_RUN,      NO_RUN,      NO_RUN),
+    "run":     ("task.started", NO_RUN,           NO_RUN,     NO_RUN,      NO_RUN,      NO_RUN),
+    "cancel":  (CANCELLED,      CANCELLED,        NO_CANCEL,  NO_CANCEL,   NO_CANCEL,   NO_CANCEL),
+    "finish":  ("",             "task.completed", "",         "",          "",          ""),
+    "approve": (NO_REVIEW,      NO_REVIEW,        APPROVED,   NO_REVIEW,   NO_REVIEW,   NO_REVIEW),
+    "reject":  (NO_REVIEW,      NO_REVIEW,        REJECTED,   NO_REVIEW,   NO_REVIEW,   NO_REVIEW),
+    "retry":   (NO_END,         NO_END,           NO_END,     AGAIN,       AGAIN,       AGAIN),
+    "archive": (f"{CANCELLED} {HIDDEN}", NO_END,  NO_END,     HIDDEN,      HIDDEN,      HIDDEN),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_in_every_state_does_what_the_table_says(command: str, status: TaskStatus):
-    expected = TABLE[command][status]
     try:
-        outcome: list[str] | str = types_of(COMMANDS[command](task_that_is(status)))
+        outcome = " ".join(types_of(COMMANDS[command](task_that_is(status))))
     except Refused as refused:
         outcome = refused.code
-        assert status in refused.detail
-    assert outcome == expected
+    assert outcome == TABLE[command][STATUSES.index(status)]
 
 
 def test_a_running_task_that_has_begun_is_asked_to_end_and_one_that_waits_ends_at_once():
@@ -230,10 +226,9 @@ class TaskLife(RuleBasedStateMachine):
         before, approvals = self.task, dict(self.state.approvals)
         try:
             events = command(before, at(self.second))
-        except Refused as refused:
-            assert refused.detail
+        except Refused:
+            events = []
             assert (self.task, self.state.approvals) == (before, approvals), "a refusal changed something"
-            return
         self.events += events
         folded(events, self.state)
 

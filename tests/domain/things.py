@@ -35,7 +35,8 @@ def folded(events: list[Event], state: State | None = None) -> State:
 
 
 def new_task(**given: Any) -> NewTask:
-    return NewTask(**({"type": "command", "content": "echo hi", "desktop_id": "desk_1"} | given))
+    defaults: dict[str, Any] = {"type": "command", "content": "echo hi", "desktop_id": "desk_1"}
+    return NewTask(**(defaults | given))
 
 
 def created(**given: Any) -> list[Event]:

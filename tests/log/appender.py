@@ -44,8 +44,7 @@ async def append(control: Control, count: int) -> None:
             try:
                 await new_task(control, desktop, content=f"echo '<{number}>'")
                 say("written", f"task {number}")
-            except Refused as refused:
-                assert refused.code == "log_unavailable"
+            except Refused:
                 say("refused", f"task {number}")
 
 

@@ -66,27 +66,23 @@ async def test_a_quiet_line_waits_for_one_turn_of_a_flood_and_not_for_all_of_it(
 
 async def test_many_runs_take_turns_one_piece_each(tmp_path: Path):
     async with open_sqlite_log(tmp_path) as log:
-        for number in range(3):
-            for run in "abc":
-                last = log.submit(of_run(f"task_{run}", f"{run}{number}"))
-        await last
+        given = [log.submit(of_run(f"task_{run}", f"{run}{number}")) for number in range(3) for run in "abc"]
+        await given[-1]
         assert await order_of(log) == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
 
 
 async def test_output_gets_its_turn_beside_a_flood_of_state(tmp_path: Path):
     async with open_sqlite_log(tmp_path) as log:
-        for _ in range(30):
-            last = log.submit(of_state(note(f"state  {'x' * KIB * KIB}")))
+        flood = [log.submit(of_state(note(f"state  {'x' * KIB * KIB}"))) for _ in range(30)]
         output = log.submit(of_run("task_a", "quiet"))
         assert await output <= 8
-        await last
+        await flood[-1]
 
 
 async def test_what_waits_together_is_synced_once(tmp_path: Path):
     async with open_sqlite_log(tmp_path) as log:
-        for number in range(500):
-            last = log.submit(of_state(note(str(number))))
-        assert await last == 500
+        given = [log.submit(of_state(note(str(number)))) for number in range(500)]
+        assert await given[-1] == 500
         assert log.statistics()["writer"]["commits"] == 1
 
 
@@ -209,7 +205,7 @@ async def test_a_file_of_a_newer_version_is_refused_by_name_and_left_alone(tmp_p
 @pytest.mark.parametrize("content", [b"not a database, just text" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
 async def test_a_file_that_is_no_log_is_refused_with_what_to_do(tmp_path: Path, content: bytes):
     (tmp_path / DATABASE_FILE).write_bytes(content)
-    with pytest.raises(DirectoryUnusable, match="cannot be opened: .* Restore a backup"):
+    with pytest.raises(DirectoryUnusable, match=r"cannot be opened: .* Restore a backup"):
         async with open_sqlite_log(tmp_path):
             pass
 

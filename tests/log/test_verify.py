@@ -22,6 +22,8 @@ from mission_control.log.writer import link
 from .events import note, of_state
 from .world import finished_task, make_history, running_desktop
 
+ALL_RECORDS = f"select {', '.join(Record._fields)} from events order by seq"
+
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,7 +51,7 @@ def forge(folder: Path) -> None:
     with closing(sqlite3.connect(folder / DATABASE_FILE)) as database:
         chain = bytes(32)
         database.execute("update events set body = cast(body as blob)")
-        for row in database.execute(f"select {', '.join(Record._fields)} from events order by seq").fetchall():
+        for row in database.execute(ALL_RECORDS).fetchall():
             record = Record(*row)
             digest = hashlib.sha256(record.body or b"").digest()
             head = (record.seq, record.at, record.type, record.entity, record.task_id, record.desktop_id)
@@ -93,13 +95,15 @@ async def test_a_log_in_use_can_be_checked_from_inside_and_from_outside(tmp_path
 
 
 LAST_OUTPUT = "(select max(seq) from events where type = 'task.output')"
+FIRST_TASK = "(select min(id) from tasks)"
+SET = "update events set body = replace(cast(body as text), "
 DAMAGE: dict[str, tuple[str, str]] = {
     "a byte of an event": (
         "update events set body = replace(cast(body as text), 'Old', 'New') where seq = 4",
         r"event 4: its payload is not what was written",
     ),
     "who did it": (
-        "update events set actor = '{\"id\":\"key_bob\",\"name\":\"Bob\"}' where seq = 6",
+        'update events set actor = \'{"id":"key_bob","name":"Bob"}\' where seq = 6',
         r"event 6: the chain does not follow",
     ),
     "when it was": ("update events set at = at + 1 where seq = 6", r"event 6: the chain does not follow"),
@@ -120,8 +124,7 @@ DAMAGE: dict[str, tuple[str, str]] = {
     "a task's document cut": ("update tasks set doc = 'x'", r"the table of tasks shows task_\w+ otherwise"),
     "a task taken out": ("delete from tasks where status = 'review'", r"the table of tasks lacks task_\w+"),
     "a task put in": (
-        "insert into tasks select 'task_x', status, type, desktop_id, batch_id, ended_at, archived, doc"
-        " from tasks limit 1",
+        "insert into tasks select 'task_x', status, type, desktop_id, batch_id, ended_at, 0, doc from tasks limit 1",
         r"the table of tasks has task_x, which no event created",
     ),
     "the count of tasks": ("update task_counts set count = count + 1", r"the number of tasks that are \w+ is not"),
@@ -151,7 +154,7 @@ DAMAGE: dict[str, tuple[str, str]] = {
         "insert into credentials values ('key_gone', x'00')",
         r"there is still a credential of key key_gone",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", DAMAGE)
@@ -163,36 +166,34 @@ async def test_damage_is_found_and_named(history: Path, what: str):
     assert any(_matches(sentence, str(problem)) for problem in report.problems), report.problems
 
 
+EMPTY_NOTE = '\'{"taskId":"\' || task_id || \'","desktopId":"x","text":""}\''
 FORGERY: dict[str, tuple[str, str]] = {
     "output changed": (
-        f"update events set body = replace(cast(body as text), 'end', 'eNd') where seq = {LAST_OUTPUT}",
+        f"{SET} 'end', 'eNd') where seq = {LAST_OUTPUT}",
         r"the output of task task_\w+ does not add up: crc is \d+",
     ),
     "output left out": (
-        "update events set type = 'task.note', body = '{\"taskId\":\"' || task_id || '\",\"desktopId\":\"x\",\"text\":\"\"}'"
-        f", desktop_id = 'x' where seq = {LAST_OUTPUT} - 1",
+        f"update events set type = 'task.note', desktop_id = 'x', body = {EMPTY_NOTE} where seq = {LAST_OUTPUT} - 1",
         r"does not add up: position is 19 and should be 8",
     ),
     "output after the end": (
-        f"update events set body = replace(cast(body as text), task_id, (select min(id) from tasks)),"
-        f" task_id = (select min(id) from tasks), entity = (select min(id) from tasks) where seq = {LAST_OUTPUT}",
+        f"{SET} task_id, {FIRST_TASK}), task_id = {FIRST_TASK}, entity = {FIRST_TASK} where seq = {LAST_OUTPUT}",
         r"it is output of task task_\w+, which is done",
     ),
     "an impossible way": (
-        "update events set body = replace(cast(body as text), '\"running\"', '\"review\"') where type = 'task.started'",
+        f"{SET} '\"running\"', '\"review\"') where type = 'task.started'",
         r"task task_\w+ goes from pending to review",
     ),
     "a version twice": (
-        "update events set body = replace(cast(body as text), '\"version\":3', '\"version\":2')"
-        " where type = 'task.phase'",
+        f"{SET} '\"version\":3', '\"version\":2') where type = 'task.phase'",
         r"version 2 of task_\w+ does not follow",
     ),
     "an unknown task": (
-        "update events set body = replace(cast(body as text), task_id, 'task_x') where type = 'task.completed'",
+        f"{SET} task_id, 'task_x') where type = 'task.completed'",
         r"it is about task task_x, which was never created",
     ),
     "an unknown desktop": (
-        "update events set body = replace(cast(body as text), desktop_id, 'desk_x') where type = 'desktop.started'",
+        f"{SET} desktop_id, 'desk_x') where type = 'desktop.started'",
         r"it is about desk_x, which was never created",
     ),
     "another index": (
@@ -205,11 +206,10 @@ FORGERY: dict[str, tuple[str, str]] = {
         r"this version knows no events of type task\.dreamt",
     ),
     "no base64": (
-        "update events set body = replace(cast(body as text), '\"base64\":\"', '\"base64\":\"*')"
-        " where type = 'task.output'",
+        f"{SET} '\"base64\":\"', '\"base64\":\"*') where type = 'task.output'",
         r"its output cannot be read",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", FORGERY)

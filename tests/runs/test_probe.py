@@ -72,6 +72,14 @@ async def test_nobody_confirmed_the_host():
     async with open_sshd() as host:
         steps = await check(host.target(host_key=None))
     assert (failed(steps).name, failed(steps).code) == ("host_key", "host_key_unknown")
+    assert outcome(steps)["connect"] is True
+
+
+async def test_nobody_confirmed_the_host_and_nothing_listens():
+    async with open_proxy("127.0.0.1", 1) as proxy:
+        port = proxy.port
+    steps = await check(SshTarget(host="127.0.0.1", port=port, auth=KeyAuth(private_text(key("ssh-ed25519")))))
+    assert (failed(steps).name, failed(steps).code) == ("connect", "connection_refused")
 
 
 async def test_the_wrong_key():

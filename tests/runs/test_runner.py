@@ -7,6 +7,7 @@ import pytest
 
 from mission_control.domain.desktops import DesktopEdit
 from mission_control.domain.tasks import NewTask
+from mission_control.log.vault import Vault
 from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
 from tests.support.proxy import open_proxy
 from tests.support.world import MIA, open_sshd, open_world, with_agent
@@ -239,6 +240,25 @@ async def test_a_prompt_lost_with_the_server_keeps_what_came_and_says_so(tmp_pat
             assert ended.error and (ended.error.code, ended.result) == ("run_lost", "Half of it")
             texts = [item.get("text") for item in await world.events(task, "task.progress") if item["kind"] == "text"]
             assert texts == ["Half of it"], "said once, whoever said it"
+
+
+async def test_a_token_sealed_with_another_key_file_stops_neither_the_server_nor_other_tasks(tmp_path: Path):
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.send(answer("Hello."))
+        await exchange.end()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        (tmp_path / "other").mkdir()
+        sealed = Vault(tmp_path / "other").seal(desktop.id, "agentToken", "secret-token")
+        await world.control.journal.commit([], MIA, beside=[sealed])
+        asked = await world.ended(await world.run(desktop, "Hello?", type="prompt"))
+        assert asked.error and asked.error.code == "secret_missing"
+        await world.control.desktops.restart(desktop.id, MIA)
+        await world.until(lambda: world.desktop(desktop).status == "running" and not world.desktop(desktop).agent_ready)
+        assert (await world.ended(await world.run(desktop, "true"))).status == "done"
 
 
 async def test_an_agent_that_goes_away_is_said_on_its_desktop(tmp_path: Path):

@@ -27,6 +27,7 @@ from .connection import (
     SshConnection,
     SshFailure,
     SshTarget,
+    offered_host_keys,
     open_connection,
 )
 from .direct import CommandRefused, open_command
@@ -78,6 +79,9 @@ async def check(
     """Try everything that a task needs, in order; what comes after a failure is skipped, except the agent."""
     attempt, steps = Attempt(), list[Step]()
     try:
+        if target.host_key is None:  # nobody is logged in there, but whether it answers can be said
+            await offered_host_keys(target, limits=limits)
+            attempt.connected_s = monotonic()
         async with open_connection(target, limits=limits, attempt=attempt) as connection:
             steps += _connected(attempt, connection)
             steps.append(await _shell(connection))

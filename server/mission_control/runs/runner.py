@@ -25,6 +25,7 @@ from ..domain.output import OutputCutter, RunPosition, decode_text
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from ..log.event_log import RunRow
+from ..log.vault import SecretUnreadable
 from ..streams.cursor import follow
 from . import direct
 from .agents.openai_chat import ResponseParser, Turn
@@ -218,7 +219,10 @@ class Runner:
         if desktop.agent is None:
             message = f"Desktop {desktop.name} has no agent endpoint any more."
             return RunEnd(error=Error(code="agent_not_configured", message=message))
-        token = await self._control.desktops.secret(desktop.id, "agentToken") if desktop.agent.has_token else None
+        try:
+            token = await self._control.desktops.secret(desktop.id, "agentToken") if desktop.agent.has_token else None
+        except SecretUnreadable as error:
+            return RunEnd(error=Error(code="secret_missing", message=f"{error}. Enter it again."))
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
             run = PromptRun(task, desktop.agent, token, turns, recorder)

@@ -94,8 +94,9 @@ export class DesktopsState {
   }
 
   measure(measured: DesktopMetrics[]): void {
-    for (const { id, ...metrics } of measured) {
-      this.#metrics.set(id, [...(this.#metrics.get(id) ?? []), metrics].slice(-HISTORY_MAX));
+    for (const metrics of measured) {
+      const before = this.#metrics.get(metrics.id) ?? [];
+      this.#metrics.set(metrics.id, [...before, metrics].slice(-HISTORY_MAX));
     }
   }
 
