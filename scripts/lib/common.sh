@@ -6,7 +6,6 @@ set -euo pipefail
 root="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)"
 venv="${MISSION_CONTROL_VENV:-$root/.venv}"
 case "$venv" in /*) ;; *) venv="$PWD/$venv" ;; esac
-export PIP_REQUIRE_VIRTUALENV=0 PYTHONNOUSERSITE=1
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -44,7 +43,7 @@ find_python() {
   fail "One that is not in PATH:            export MISSION_CONTROL_PYTHON=/path/to/python3"
 }
 
-# Makes what the level (`run` or `dev`) needs and puts it in PATH. Quick when everything is there.
+# Makes what the level (`run` or `dev`) needs and puts it first in PATH. Quick when everything is there.
 ensure() {
   local environment="$root/scripts/lib/environment.py" code=0
   if ! "$venv/bin/python" -I "$environment" --check "$1" "$root" "$venv" 2>/dev/null; then

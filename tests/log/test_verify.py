@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from mission_control.control.door import open_control
@@ -55,7 +56,7 @@ def forge(folder: Path) -> None:
             record = Record(*row)
             digest = hashlib.sha256(record.body or b"").digest()
             head = (record.seq, record.at, record.type, record.entity, record.task_id, record.desktop_id)
-            chain = link(chain, *head, record.actor.encode(), digest)
+            chain = link(chain, *head, msgspec.Raw(record.actor.encode()), digest)
             database.execute("update events set body_sha256 = ?, chain = ? where seq = ?", (digest, chain, record.seq))
         database.commit()
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mission_control.domain.desktops import DesktopEdit
+from mission_control.domain.desktops import DesktopEdit, SshEdit
 from mission_control.domain.tasks import NewTask
 from mission_control.log.vault import Vault
 from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
 from tests.support.proxy import open_proxy
+from tests.support.sshd import key
 from tests.support.world import MIA, open_sshd, open_world, with_agent
 
 
@@ -240,6 +241,23 @@ async def test_a_prompt_lost_with_the_server_keeps_what_came_and_says_so(tmp_pat
             assert ended.error and (ended.error.code, ended.result) == ("run_lost", "Half of it")
             texts = [item.get("text") for item in await world.events(task, "task.progress") if item["kind"] == "text"]
             assert texts == ["Half of it"], "said once, whoever said it"
+
+
+async def test_a_host_that_was_set_up_anew_is_refused_until_somebody_confirms_its_new_key(tmp_path: Path):
+    async with open_world(tmp_path) as world:
+        async with open_sshd() as host:
+            desktop = await world.add_desktop(host)
+        async with open_sshd(port=host.port, host_keys={"ed25519": key("ssh-ed25519", "new host")}) as anew:
+            shown = key("ssh-ed25519", "new host").get_fingerprint()
+            await world.until(lambda: world.desktop(desktop).status == "error")
+            refused = world.desktop(desktop)
+            assert refused.error and refused.error.code == "host_key_changed"
+            assert refused.ssh.offered_fingerprints == (shown,)
+            assert refused.ssh.host_key_fingerprint == desktop.ssh.host_key_fingerprint, "a person confirms"
+            assert "Accepted" not in anew.log
+            await world.control.desktops.edit(desktop.id, DesktopEdit(ssh=SshEdit(host_key_fingerprint=shown)), MIA)
+            await world.until(lambda: world.desktop(desktop).status == "running")
+            assert (await world.ended(await world.run(desktop, "true"))).status == "done"
 
 
 async def test_a_token_sealed_with_another_key_file_stops_neither_the_server_nor_other_tasks(tmp_path: Path):

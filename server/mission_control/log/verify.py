@@ -142,7 +142,15 @@ class Checker:
             self.problem(f"it comes after event {self.seq}: what was between them is missing", seq)
         if record.body is not None and hashlib.sha256(record.body).digest() != record.body_sha256:
             self.problem("its payload is not what was written: the digest differs", seq)
-        head = (seq, record.at, record.type, record.entity, record.task_id, record.desktop_id, record.actor.encode())
+        head = (
+            seq,
+            record.at,
+            record.type,
+            record.entity,
+            record.task_id,
+            record.desktop_id,
+            msgspec.Raw(record.actor.encode()),
+        )
         if follows and link(self._chain, *head, record.body_sha256) != record.chain:
             self.problem("the chain does not follow from the event before: one of the two was changed", seq)
 

@@ -193,14 +193,15 @@ class Writer:
         events: list[StoredEvent] = []
         rows: list[tuple[object, ...]] = []
         for batch, actor, bodies, _, _ in group:
+            actor_text, actor_json = actor.decode(), msgspec.Raw(actor)
             for event, body in zip(batch.events, bodies, strict=True):
                 seq += 1
                 task_id, desktop_id, entity = subject_of(event)
                 desktop_id = desktop_id or batch.desktop_id
                 digest = hashlib.sha256(body).digest()
-                chain = link(chain, seq, at_us, event.TYPE, entity, task_id, desktop_id, actor, digest)
+                chain = link(chain, seq, at_us, event.TYPE, entity, task_id, desktop_id, actor_json, digest)
                 events.append(StoredEvent(seq, at_us, event.TYPE, task_id, desktop_id, actor, body))
-                rows.append((seq, at_us, event.TYPE, entity, task_id, desktop_id, actor.decode(), body, digest, chain))
+                rows.append((seq, at_us, event.TYPE, entity, task_id, desktop_id, actor_text, body, digest, chain))
         return events, rows, chain
 
     async def _transact(self, group: list[_Waiting], rows: list[tuple[object, ...]]) -> None:
@@ -312,9 +313,9 @@ def link(
     entity: str,
     task_id: str | None,
     desktop_id: str | None,
-    actor: bytes,
+    actor: msgspec.Raw,
     body_sha256: bytes,
 ) -> bytes:
     """The next link: SHA-256 over the one before, the head fields as a JSON array, and the digest of the body."""
-    head = _encode([seq, at_us, type, entity, task_id, desktop_id, msgspec.Raw(actor)])
+    head = _encode((seq, at_us, type, entity, task_id, desktop_id, actor))
     return hashlib.sha256(chain + head + body_sha256).digest()

@@ -47,6 +47,7 @@ from .link import Link, LinkStatus, open_link
 AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
 AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
 SHELL_SECONDS_MAX = 10.0
+NEW_KEYS_SECONDS = 60.0  # between two looks at the host keys of a desktop that is not the confirmed host any more
 RETRY_SECONDS = 1.0  # between two tries to record what a link says while the log takes none
 
 _WATCHED = frozenset(("desktop.created", "desktop.updated", "desktop.removed"))
@@ -68,6 +69,7 @@ class Fleet:
         self._control = control
         self._group = group
         self._watches: dict[str, _Watch] = {}
+        self._shown_at: dict[str, float] = {}  # desktop → when other host keys than the confirmed one were taken down
 
     def metrics(self) -> dict[str, Metrics]:
         """The newest figures by desktop id; a desktop in direct mode has none."""
@@ -126,7 +128,9 @@ class Fleet:
         """Connect to a desktop, anew if it was; let go of a removed one."""
         if old := self._watches.pop(desktop.id, None):
             old.scope.cancel()
-        if not desktop.removed_at:
+        if desktop.removed_at:
+            self._shown_at.pop(desktop.id, None)
+        else:
             self._watches[desktop.id] = watch = _Watch()
             self._group.start_soon(self._watch, desktop, watch)
 
@@ -190,9 +194,10 @@ class Fleet:
             case "up":
                 await self._came_up(desktop, link)
             case "down":
-                error = _error(status.failure) if status.failure else None
-                if error:
-                    await self._say(desktop_id, error, _seconds_until(status.next_try_ms))
+                if status.failure:
+                    if status.failure.code == "host_key_changed":
+                        await self._show_new_keys(desktop, link, status.failure)
+                    await self._say(desktop_id, _error(status.failure), _seconds_until(status.next_try_ms))
             case "connecting" | "reconnecting":
                 if status.failure is None:
                     return
@@ -201,13 +206,31 @@ class Fleet:
                     lambda: control.link_changed(desktop_id, "reconnecting", error=error, next_try_at=next_try_at)
                 )
 
+    async def _show_new_keys(self, desktop: Desktop, link: Link, failure: SshFailure) -> None:
+        """Take down which host keys are shown instead, so that a person can compare them and confirm one.
+
+        Not often: it is an event and another try each time, and a host may show a new key whenever it is asked.
+        """
+        now, last = monotonic(), self._shown_at.get(desktop.id)
+        is_known = set(failure.offered) <= set(desktop.ssh.offered_fingerprints)
+        if is_known or (last is not None and now - last < NEW_KEYS_SECONDS):
+            return
+        self._shown_at[desktop.id] = now
+        try:
+            offered = [_host_key(key) for key in await offered_host_keys(link.target)]
+        except SshFailure:
+            return  # gone again: a later try shows them
+        await self._until_taken(partial(self._control.desktops.offer, desktop.id, offered))
+
     async def _came_up(self, desktop: Desktop, link: Link) -> None:
         """Connected: if its shell answers too, it can be used."""
         try:
             connection = await link.connection()
             system = await _system_of(connection)
-        except SshFailure:
-            return  # lost again already; the link says so itself
+        except SshFailure as failure:
+            if link.status.phase == "up":  # else it is lost again already, and the link says so itself
+                await self._say(desktop.id, _error(failure), None)
+            return
         except CommandRefused as refused:
             await self._say(desktop.id, Error(code="shell_not_usable", message=refused.message), None)
             return
