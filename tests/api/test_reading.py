@@ -12,7 +12,7 @@ from mission_control.domain.values import SYSTEM
 from mission_control.domain.watching import Metrics
 from tests.support.server import Api, open_api, problem
 
-SHOWN = [route for route in TABLE if "Mission-Control-Seq" in route.answer.headers]
+SHOWN = [route for route in TABLE if route.method == "GET" and "Mission-Control-Seq" in route.answer.headers]
 
 
 async def all_pages(api: Api, path: str) -> list[list[str]]:
@@ -42,6 +42,15 @@ async def test_every_answer_that_shows_state_says_where_in_the_log_it_is(route: 
         assert int(answer.headers["mission-control-seq"]) == api.control.log.head
         assert answer.headers["mission-control-log"] == api.control.log.log_id
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_who_follows_from_the_answer_to_a_change_sees_the_change(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        body = await new(api)
+        head = api.control.log.head
+        answer = await api.post("/tasks", body)
+        assert int(answer.headers["mission-control-seq"]) == head < api.control.log.head
+        assert answer.headers["mission-control-log"] == api.control.log.log_id
 
 
 async def new(api: Api) -> dict[str, str]:

@@ -52,11 +52,10 @@ SHOWN = ("Mission-Control-Seq", "Mission-Control-Log")
 LISTED = (*SHOWN, "Mission-Control-Total", "Link")
 PAGED = (*SHOWN, "Link")
 
-TASK = Answer(type=TaskView)
-TASK_SHOWN = Answer(type=TaskView, headers=SHOWN)
-TASK_MADE = Answer(status=201, type=TaskView, headers=("Location",))
+TASK = Answer(type=TaskView, headers=SHOWN)
+TASK_MADE = Answer(status=201, type=TaskView, headers=("Location", *SHOWN))
 TASKS = Answer(type=list[TaskView], headers=LISTED)
-DESKTOP = Answer(type=DesktopView)
+DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
 OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
@@ -71,7 +70,7 @@ BATCH = limits.BATCH_BODY_BYTES_MAX
 TABLE: tuple[Route, ...] = (
     Route("GET", f"{MC}/tasks", t.list_tasks, "read", TASKS, query=queries.TasksQuery),
     Route("POST", f"{MC}/tasks", t.create_task, "work", TASK_MADE, body=NewTask, refusals=CANNOT_RUN, once=True),
-    Route("GET", f"{MC}/tasks/{{id}}", t.read_task, "read", TASK_SHOWN, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/tasks/{{id}}", t.read_task, "read", TASK, refusals=(e.NOT_FOUND,)),
     Route("PATCH", f"{MC}/tasks/{{id}}", t.edit_task, "work", TASK, body=TaskEdit, refusals=(*EDITED, e.TASK_NOT_PENDING)),
     Route("DELETE", f"{MC}/tasks/{{id}}", t.archive_task, "work", NOTHING, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED)),
     Route("POST", f"{MC}/tasks/{{id}}/run", t.run_task, "work", TASK, refusals=(e.NOT_FOUND, e.TASK_NOT_PENDING, *CANNOT_RUN), once=True),

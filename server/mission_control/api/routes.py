@@ -16,8 +16,9 @@ from ..domain import limits
 from ..domain.errors import METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
 from ..domain.permissions import Permission
 from .bodies import Nothing, decode_body, read_body
-from .idempotency import Idempotency
+from .idempotency import Idempotency, Once
 from .queries import NoQuery, decode_query
+from .services import services_of
 
 Access = Permission | Literal["public"]
 Method = Literal["GET", "POST", "PATCH", "DELETE", "WEBSOCKET"]
@@ -115,8 +116,19 @@ class Routes:
         raw = await read_body(request, route.body_bytes_max)
         state["body"] = decode_body(raw, route.body)
         once = self._once.begin(request, raw) if route.once else None
+        # An answer to a change shows what it changed: whoever follows from before the change misses nothing.
+        log = services_of(request).control.log
+        before = log.head
+        response = await self._once_only(route, request, once)
+        if response.status_code < 300 and route.answer.type is not None:
+            response.headers.setdefault("Mission-Control-Seq", str(before))
+            response.headers.setdefault("Mission-Control-Log", log.log_id)
+        return response
+
+    async def _once_only(self, route: Route, request: Request, once: Once | None) -> Response:
         if once is None:
             return await _handled(route, request)
+        state = request.scope["state"]
         try:
             if earlier := await self._once.earlier(request, once):
                 return earlier

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from . import limits
+from .addresses import host_problem, username_problem
 from .entities import Agent, AgentKind, AgentVia, Auth, AuthKind, Desktop, HostKey, LinkState, OutpostFacts, Ssh, Task
 from .errors import (
     DESKTOP_HAS_RUNNING_TASKS,
@@ -131,9 +132,9 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
             errors.append(FieldError(pointer, wrong))
 
     check("/name", _name_problem(new.name))
-    check("/ssh/host", _word_problem(new.ssh.host, "host"))
+    check("/ssh/host", host_problem(new.ssh.host))
     if new.ssh.username is not None:
-        check("/ssh/username", _word_problem(new.ssh.username, "username"))
+        check("/ssh/username", username_problem(new.ssh.username))
     if not 1 <= new.ssh.port <= 65535:
         check("/ssh/port", "is not between 1 and 65535")
     fingerprint = new.ssh.host_key_fingerprint
@@ -150,13 +151,6 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
 def _name_problem(name: str) -> str | None:
     if not name.strip() or len(name) > limits.NAME_CHARACTERS_MAX or not name.isprintable():
         return f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters"
-    return None
-
-
-def _word_problem(word: str, what: str) -> str | None:
-    """A host or user name reaches SSH as data; what reads as an option or holds control characters is refused."""
-    if not word or len(word) > 255 or word.startswith("-") or not word.isprintable() or any(c.isspace() for c in word):
-        return f"is not a {what}"
     return None
 
 

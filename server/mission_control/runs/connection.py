@@ -25,6 +25,8 @@ import anyio.to_thread
 import asyncssh
 from msgspec import Struct
 
+from ..domain.addresses import host_problem, username_problem
+
 FailureCode = Literal[
     "address_invalid",
     "host_not_found",
@@ -77,11 +79,6 @@ HOST_KEY_ALGORITHMS: dict[str, tuple[str, ...]] = {
     "rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
 """Which signatures prove a host key of each type, newest first. SHA-1 (`ssh-rsa`) is not among them."""
-
-HOST_CHARACTERS_REFUSED = re.compile(
-    r"[\x00-\x20\x7f-\xa0'`\"$\\;&<>|(){}*?!,@/#\[\]\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
-USER_CHARACTERS_REFUSED = re.compile(r"[\x00-\x20\x7f-\xa0'`\";&<>|(){}\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class SshFailure(Exception):
@@ -314,30 +311,6 @@ def check_address(target: SshTarget) -> None:
         raise SshFailure("address_invalid", f"The user name {target.username!r} {reason}. Correct it.")
     if target.port is not None and not 1 <= target.port <= 65535:
         raise SshFailure("address_invalid", f"The port {target.port} is not between 1 and 65535. Correct it.")
-
-
-def host_problem(host: str) -> str | None:
-    """What is wrong with a host name, address or alias, as the end of a sentence; None when nothing is."""
-    return _name_problem(host, HOST_CHARACTERS_REFUSED)
-
-
-def username_problem(username: str) -> str | None:
-    """What is wrong with a user name, as the end of a sentence; None when nothing is."""
-    if username.endswith("\\"):
-        return "ends with a backslash"
-    return _name_problem(username, USER_CHARACTERS_REFUSED)
-
-
-def _name_problem(name: str, refused: re.Pattern[str]) -> str | None:
-    if not name:
-        return "is empty"
-    if len(name) > 255:
-        return "is longer than 255 characters"
-    if name.startswith("-"):
-        return "begins with a dash"
-    if found := refused.search(name):
-        return f"contains {found.group()!r}"
-    return None
 
 
 class _Client(asyncssh.SSHClient):
