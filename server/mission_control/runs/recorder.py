@@ -1,7 +1,8 @@
 """From what a run produces to the log: one append at a time, and whatever arrives meanwhile goes into the next.
 
 So a quiet line is durable at once, and a flood travels in large pieces. When the log cannot take output, the bytes
-are kept and tried again; beyond a bound the run's reader waits, and so does the command on its desktop.
+are kept and tried again; beyond a bound the run's reader waits, and so does the command on its desktop. At most twice
+the bound is in memory: one load under way to the disk, and one that gathers behind it.
 """
 
 from __future__ import annotations
@@ -99,12 +100,12 @@ class Recorder:
             if self._pause_s:
                 await anyio.sleep(self._pause_s)
             events = [event for segment in self._waiting for event in segment.events(self._task.id)]
-            taken, self._waiting = self._waiting_bytes, []
+            self._waiting, self._waiting_bytes = [], 0
+            self._room.set()  # what comes next is read, decrypted and cut while this is made durable
             if events:
                 self._is_writing = True
                 await self._append(events, RunRow(self._task.id, self._position))
                 self._is_writing = False
-            self._waiting_bytes -= taken
             self._room.set()
 
     async def _append(self, events: list[Event], row: RunRow) -> None:
