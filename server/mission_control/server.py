@@ -19,6 +19,7 @@ import uvicorn
 from . import __version__
 from .api.app import create_app
 from .api.services import Services
+from .api.websocket_protocol import WebSocketProtocol
 from .config import ANY_ADDRESS, Config
 from .control.access import LOCAL
 from .control.door import Control, open_control
@@ -114,7 +115,7 @@ def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024,
         ws_ping_interval=20,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from ..control.door import Control
 from ..domain.desktops import NewSsh
 from ..domain.entities import Desktop, HostKey
 from ..domain.watching import CheckReport, Metrics
+from ..streams.frames import Frames
 
 REQUESTS_PER_MINUTE = 6000
 
@@ -44,6 +45,7 @@ class Services:
     stopping: anyio.Event
     dashboard: Path | None  # the folder of the built dashboard
     is_ready: Callable[[], bool] = lambda: True  # the log can be written and the runner is alive
+    frames: Frames = field(default_factory=Frames)  # what sockets share
     url: str = ""  # where people find this server
     requests_per_minute: int = REQUESTS_PER_MINUTE  # of one key or session; 0 is no limit
 

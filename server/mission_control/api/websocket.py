@@ -11,6 +11,7 @@ from ..log.event_log import StoredEvent
 from ..streams import wire
 from ..streams.live_socket import PeerStalled, Socket
 from .services import principal_of, services_of
+from .websocket_protocol import TEXT_BYTES
 
 
 async def activity_ws(websocket: WebSocket) -> None:
@@ -27,13 +28,20 @@ async def activity_ws(websocket: WebSocket) -> None:
             found = [await snapshot.events(query.sql, query.parameters) for query in newest]
             return [event for events in found for event in reversed(events)]
 
+    async def send(data: bytes) -> None:
+        await websocket.send({"type": "websocket.send", "text": data.decode()})
+
+    async def send_as_it_is(data: bytes) -> None:
+        await websocket.send({"type": "websocket.send", TEXT_BYTES: data})
+
     socket = Socket(
         services.control.log,
-        lambda data: websocket.send({"type": "websocket.send", "text": data.decode()}),
+        send_as_it_is if TEXT_BYTES in websocket.scope.get("extensions", ()) else send,
         hello={"version": services.version, "serverId": services.control.log.server_id},
         metrics=lambda: list(services.metrics().values()),
         is_allowed=lambda: access.is_valid(principal),
         recent=recent,
+        frames=services.frames,
     )
 
     async def receive() -> str | bytes | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(64)  # the events of one commit have one time
 def rfc3339(at_us: int) -> str:
     """Microseconds since 1970 as `2026-03-01T12:00:00.000000Z`."""
     return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"

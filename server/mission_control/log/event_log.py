@@ -70,13 +70,13 @@ class StoredEvent(NamedTuple):
 
     def envelope(self) -> bytes:
         """The event as it goes on the wire, joined around the payload that was encoded once."""
-        return b'{"seq":%d,"at":"%s","type":"%s","actor":%s,"payload":%s}' % (
-            self.seq,
-            rfc3339(self.at_us).encode(),
-            self.type.encode(),
-            self.actor,
-            self.body if self.body is not None else self._pruned(),
-        )
+        return b"".join(self.parts())
+
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        """The envelope in pieces, for who joins many: a body is then copied once."""
+        at, type = rfc3339(self.at_us).encode(), self.type.encode()
+        head = b'{"seq":%d,"at":"%s","type":"%s","actor":%s,"payload":' % (self.seq, at, type, self.actor)
+        return head, self.body if self.body is not None else self._pruned(), b"}"
 
     def _pruned(self) -> bytes:
         return _ENCODER.encode({"taskId": self.task_id, "pruned": True})

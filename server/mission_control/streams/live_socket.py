@@ -20,6 +20,7 @@ from ..domain.filters import BULK_TYPES, Filter, types_of
 from ..log.event_log import EventLog, StoredEvent
 from . import wire
 from .cursor import follow
+from .frames import Frames, Place
 from .tail import LINES_MAX, Tail, TailFrame
 
 HEARTBEAT_SECONDS = 2.0
@@ -55,6 +56,7 @@ class Socket:
         metrics: Callable[[], list[object]],
         is_allowed: Callable[[], bool],
         recent: Callable[[Filter, int], Awaitable[list[StoredEvent]]] | None = None,
+        frames: Frames | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -63,6 +65,7 @@ class Socket:
         self._metrics = metrics
         self.is_allowed = is_allowed
         self.recent = recent  # the newest output of what runs now, up to a position: what a screen shows at first
+        self.frames = frames or Frames()  # shared by the sockets of one log
         self._clock = clock
         self._sending = anyio.Lock()
         self._last_sent = clock()
@@ -194,7 +197,8 @@ class _Subscription:
                 is_tail = self.order.output == "tail"
                 said = [event for event in events if self._is_state(event)] if is_tail else events
                 if said:
-                    await self._socket.send(wire.events_frame(self.order.id, said, cursor))
+                    place = Place(self.order.id, self._wanted, self.order.output, self.cursor, cursor)
+                    await self._socket.send(self._socket.frames.of(place, said))
                 self.cursor = cursor
                 if is_live and not self._is_live:
                     self._is_live = True

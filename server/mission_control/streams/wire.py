@@ -51,14 +51,14 @@ def decode(message: str | bytes) -> ClientMessage:
     return _decoder.decode(message)
 
 
-def join(events: Iterable[StoredEvent]) -> bytes:
-    """Envelopes joined by commas."""
-    return b",".join(event.envelope() for event in events)
-
-
 def events_frame(id: str, events: Iterable[StoredEvent], cursor: int) -> bytes:
     """Events of one subscription, and its position after them."""
-    return b'{"op":"events","id":%s,"events":[%s],"cursor":%d}' % (_encode(id), join(events), cursor)
+    parts = [b'{"op":"events","id":%s,"events":[' % _encode(id)]
+    for event in events:
+        parts += event.parts()
+        parts.append(b",")
+    parts[-1] = b'],"cursor":%d}' % cursor  # in place of the last comma
+    return b"".join(parts)
 
 
 def frame(op: str, **fields: object) -> bytes:
