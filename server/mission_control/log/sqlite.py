@@ -21,7 +21,7 @@ from ..domain.filters import BULK_TYPES, Filter
 from .directory import DATABASE_FILE, DirectoryUnusable
 from .event_log import Batch, Page, StoredEvent
 from .ring import Ring
-from .writer import Writer
+from .writer import Writer, WritingConnection
 
 SCHEMA_VERSION = 1
 PAGE_BYTES = 16 * 1024  # floods write twice as fast as with 4 KiB, quiet commits are no slower
@@ -253,7 +253,10 @@ async def open_sqlite_log(
 @asynccontextmanager
 async def connected(path: Path, *, read_only: bool = False) -> AsyncGenerator[aiosqlite.Connection]:
     """A connection to a log's file. There is one that writes and checkpoints; the others are `read_only`."""
-    database = await aiosqlite.connect(path, isolation_level=None if read_only else "IMMEDIATE")
+    if read_only:
+        database = await aiosqlite.connect(path, isolation_level=None)
+    else:
+        database = await aiosqlite.connect(path, isolation_level="IMMEDIATE", factory=WritingConnection)
     try:
         writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "cache_size=-16000"]
         writing.append("temp_store=memory")  # else what is being changed goes through files in /var/tmp

@@ -13,8 +13,8 @@ import asyncio
 import hashlib
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
 import aiosqlite
 import anyio
@@ -38,6 +38,7 @@ _PROBE = Statement("update meta set value = value where name = 'log_id'", ())
 _NOTHING_CHANGED = "Nothing was changed."
 _OUTCOME_UNKNOWN = "Whether this was recorded shows when the server is back."
 
+TRANSACTION = "transaction"  # what `WritingConnection` executes in place of a statement
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +58,38 @@ class _Waiting(NamedTuple):
     bodies: list[bytes]
     size: int
     done: asyncio.Future[int]
+
+
+class WritingConnection(sqlite3.Connection):
+    """Also takes a whole transaction as one call: `execute(TRANSACTION, [(statement, rows), …])`.
+
+    aiosqlite carries each call to the connection's thread and its end back to the loop, which under load comes to it
+    late: a commit in one call waits for that once. The first change begins the transaction.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql is not TRANSACTION:
+            return super().execute(sql, parameters)
+        for statement, rows in cast(list[tuple[str, Iterable[Any]]], parameters):
+            super().executemany(statement, rows)
+        return super().execute("commit")
+
+
+class _Rows:
+    """The rows of new events, digested and chained as they are taken, by the thread that writes them."""
+
+    def __init__(self, events: list[StoredEvent], entities: list[str], chain: bytes) -> None:
+        self._events = events
+        self._entities = entities
+        self.chain = chain  # after the rows that were taken
+
+    def __iter__(self) -> Iterator[tuple[object, ...]]:
+        for event, entity in zip(self._events, self._entities, strict=True):
+            seq, at_us, type, task_id, desktop_id, actor, body = event
+            digest = hashlib.sha256(body or b"").digest()
+            raw = msgspec.Raw(actor)
+            self.chain = link(self.chain, seq, at_us, type, entity, task_id, desktop_id, raw, digest)
+            yield seq, at_us, type, entity, task_id, desktop_id, actor.decode(), body, digest, self.chain
 
 
 class Writer:
@@ -171,50 +204,40 @@ class Writer:
         group = self._refuse_when_full(group)
         if not group:
             return
-        events, rows, chain = self._number(group)
+        events, rows = self._number(group)
         try:
             await self._transact(group, rows)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told, and `_fail` judges it
             await self._fail(group, error)
             return
-        self._head, self._chain = (events[-1].seq if events else self._head), chain
+        self._head, self._chain = (events[-1].seq if events else self._head), rows.chain
         self._commits += 1
         self._failure = None
         self._publish(events)
         self._answer(group)
-        self._since_checkpoint += sum(waiting.size for waiting in group) + 512 * len(rows)
+        self._since_checkpoint += sum(waiting.size for waiting in group) + 512 * len(events)
         if self._since_checkpoint > limits.CHECKPOINT_BYTES:
             self._since_checkpoint = 0
             await self._checkpoint()
 
-    def _number(self, group: list[_Waiting]) -> tuple[list[StoredEvent], list[tuple[object, ...]], bytes]:
-        """Give every event of the group its seq, digest and link of the chain."""
-        at_us, seq, chain = self._clock_us(), self._head, self._chain
+    def _number(self, group: list[_Waiting]) -> tuple[list[StoredEvent], _Rows]:
+        """Give every event of the group its seq."""
+        at_us, seq = self._clock_us(), self._head
         events: list[StoredEvent] = []
-        rows: list[tuple[object, ...]] = []
+        entities: list[str] = []
         for batch, actor, bodies, _, _ in group:
-            actor_text, actor_json = actor.decode(), msgspec.Raw(actor)
             for event, body in zip(batch.events, bodies, strict=True):
                 seq += 1
                 task_id, desktop_id, entity = subject_of(event)
                 desktop_id = desktop_id or batch.desktop_id
-                digest = hashlib.sha256(body).digest()
-                chain = link(chain, seq, at_us, event.TYPE, entity, task_id, desktop_id, actor_json, digest)
                 events.append(StoredEvent(seq, at_us, event.TYPE, task_id, desktop_id, actor, body))
-                rows.append((seq, at_us, event.TYPE, entity, task_id, desktop_id, actor_text, body, digest, chain))
-        return events, rows, chain
+                entities.append(entity)
+        return events, _Rows(events, entities, self._chain)
 
-    async def _transact(self, group: list[_Waiting], rows: list[tuple[object, ...]]) -> None:
-        """The first change begins the transaction: each step is a way to the connection's thread and back."""
-        database = self._database
-        if rows:
-            await database.executemany(_INSERT, rows)
-        for statement, values in upserts(row for waiting in group for row in waiting.batch.rows).items():
-            await database.executemany(statement, values)
-        for waiting in group:
-            for beside in waiting.batch.beside:
-                await database.execute(beside.sql, beside.parameters)
-        await database.commit()
+    async def _transact(self, group: list[_Waiting], rows: _Rows) -> None:
+        changed = upserts(row for waiting in group for row in waiting.batch.rows)
+        beside = [(beside.sql, (beside.parameters,)) for waiting in group for beside in waiting.batch.beside]
+        await self._database.execute(TRANSACTION, [(_INSERT, rows), *changed.items(), *beside])
 
     def _answer(self, group: list[_Waiting]) -> None:
         last = self._head - sum(len(waiting.bodies) for waiting in group)
@@ -285,7 +308,8 @@ class Writer:
 
     async def _checkpoint(self) -> None:
         try:
-            await self._database.execute("pragma wal_checkpoint(passive)")
+            # To its last row: what is still being read would stand in the way of the next commit.
+            await self._database.execute_fetchall("pragma wal_checkpoint(passive)")
         except sqlite3.Error as error:  # what is in the WAL stays safe there; the next step tries again
             _logger.warning("checkpoint failed", error=str(error))
 
