@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ from . import __version__
 from .api.app import create_app
 from .api.services import Services
 from .api.websocket_protocol import WebSocketProtocol
-from .config import ANY_ADDRESS, Config
+from .config import ANY_ADDRESS, Config, default_data_dir
 from .control.access import LOCAL
 from .control.door import Control, open_control
 from .demo.setup import offer_demo
@@ -30,6 +31,7 @@ from .log.writer import LogBroken
 from .runs.fleet import open_fleet
 from .runs.runner import open_runner
 
+PROGRAM = "mission-control"
 SOCKET_FILE = "control.sock"
 SOCKET_PATH_BYTES_MAX = 100  # of an address of a Unix socket, on all systems
 GRACE_SECONDS = 5  # for answers that are under way when the server stops
@@ -200,15 +202,16 @@ def _greet(config: Config, control: Control, address: str) -> None:
     if config.demo or sys.stdout.isatty() or not control.access.has_keys:
         if config.demo or sys.stdout.isatty():
             _say(f"\n  Open  {address}/#signin={control.access.make_link()}\n\n  The link works once, for ten minutes.")
-            _say("  Another: mission-control open" + _data_dir_flag(config) + "   Stop: Ctrl-C\n")
+            _say(f"  Another: {_open_command(config)}   Stop: Ctrl-C\n")
         else:
-            _say(f"Nobody can sign in yet. Make a link:  mission-control open{_data_dir_flag(config)}")
+            _say(f"Nobody can sign in yet. Make a link:  {_open_command(config)}")
 
 
-def _data_dir_flag(config: Config) -> str:
-    from .config import default_data_dir
-
-    return "" if config.data_dir == default_data_dir() else f" --data-dir {config.data_dir}"
+def _open_command(config: Config) -> str:
+    """What to type for another link, as it works here: by its path where the program is not in PATH."""
+    program = PROGRAM if shutil.which(PROGRAM) else sys.argv[0]
+    flag = "" if config.data_dir == default_data_dir() else f" --data-dir {config.data_dir}"
+    return f"{program} open{flag}"
 
 
 def _say(text: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64 as b64
 import zlib
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -96,6 +97,12 @@ class RunPosition(Struct, frozen=True):
             return replace(moved, stderr=there)
         return replace(moved, response=there)
 
+    def moved(self, streams: Mapping[Stream, StreamPosition]) -> RunPosition:
+        """The position after bytes that are lost: these streams go on there, and a display line begins."""
+        lines = self.complete_lines + (1 if self.line_bytes else 0)
+        moved = replace(self, complete_lines=lines, line_bytes=0, line_stream=None)
+        return replace(moved, **streams)
+
     def line_at(self, stream: Stream) -> int:
         """The number of the display line that the next byte of this stream belongs to."""
         ends_here = self.line_bytes > 0 and self.line_stream != stream
@@ -155,6 +162,11 @@ class OutputCutter:
         if not self._waiting:
             return None
         return min(self._last_ms + PARTIAL_QUIET_MS, self._waiting_since_ms + PARTIAL_AGE_MS_MAX)
+
+    def jump(self, streams: Mapping[Stream, StreamPosition]) -> None:
+        """Go on behind bytes that are lost. Nothing may be waiting: `finish` first."""
+        assert not self._waiting, "what waits comes before what is lost"
+        self._position = self._position.moved(streams)
 
     def feed(self, stream: Stream, data: bytes, ms: int) -> list[Piece]:
         """Take the bytes that arrived at `ms`, and answer the pieces that can travel now, in order."""

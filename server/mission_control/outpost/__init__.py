@@ -1,0 +1,1 @@
+"""What runs on a desktop: one file, sent over SSH, that imports nothing of ours."""

@@ -1,0 +1,270 @@
+"""An outpost by itself: real processes on this machine, driven through the frames that a server would send."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from mission_control.runs import install
+from mission_control.runs.frames import Frame, FrameReader, Kind
+
+DEADLINE_SECONDS = 30
+SERVER = "5e72e7"
+STREAMS = {"stdout": 1, "stderr": 2, "response": 3}
+
+
+def run_id(name: str) -> bytes:
+    """A run's id, from a name that reads well in a test."""
+    return sha256(name.encode()).digest()[:16]
+
+
+@dataclass
+class Received:
+    """What came of one run, put together by position as a server does; it complains about gaps."""
+
+    streams: dict[int, bytearray] = field(default_factory=lambda: {1: bytearray(), 2: bytearray(), 3: bytearray()})
+    position: int = 0
+    heads: list[dict[str, Any]] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+
+    def take(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.OUTPUT:
+                assert frame.position <= self.position, f"a gap: {frame} after {self.position}"
+                assert frame.is_sound
+                known = self.position - frame.position
+                if known < len(frame.payload):
+                    self.streams[frame.stream] += frame.payload[known:]
+                    self.position = frame.position + len(frame.payload)
+                    assert len(self.streams[frame.stream]) == frame.offset + len(frame.payload)
+            case Kind.RESPONSE:
+                self.heads.append(json.loads(frame.payload))
+            case Kind.STATE:
+                self.states.append(json.loads(frame.payload))
+            case Kind.END:
+                self.end = end = json.loads(frame.payload)
+                for name, sums in end["streams"].items():
+                    data = bytes(self.streams[int(name)])
+                    assert (sums["bytes"], sums["sha256"]) == (len(data), sha256(data).hexdigest())
+            case _:
+                raise AssertionError(f"not about a run: {frame}")
+
+    @property
+    def out(self) -> bytes:
+        return bytes(self.streams[1])
+
+    @property
+    def err(self) -> bytes:
+        return bytes(self.streams[2])
+
+    @property
+    def ended(self) -> dict[str, Any]:
+        assert self.end is not None
+        return self.end
+
+
+class Attached:
+    """One attached channel. Output is acknowledged as it comes, unless told otherwise."""
+
+    def __init__(self, process: anyio.abc.Process, runs: dict[bytes, Received], acknowledges: bool) -> None:
+        self.process = process
+        self.runs = runs
+        self.hello: dict[str, Any] = {}
+        self.metrics: list[dict[str, Any]] = []
+        self.frames: list[Frame] = []
+        self.beats = 0
+        self.acknowledges = acknowledges
+        self.is_over = False
+        self._changed = anyio.Event()
+
+    async def send(self, kind: Kind, run: str | None = None, position: int = 0, **facts: Any) -> None:
+        payload = json.dumps(facts).encode() if facts else b""
+        frame = Frame(kind, run_id(run) if run else bytes(16), payload, position=position)
+        assert self.process.stdin
+        await self.process.stdin.send(frame.encode())
+
+    async def start(self, run: str, command: str, **facts: Any) -> None:
+        await self.send(Kind.START, run, command=command, task="task_" + run, remember=True, **facts)
+
+    async def attach(self, run: str, position: int | None = None) -> None:
+        await self.send(Kind.ATTACH, run, self.run(run).position if position is None else position)
+
+    def run(self, run: str) -> Received:
+        return self.runs.setdefault(run_id(run), Received())
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while not holds():
+                assert not self.is_over, "the channel was closed"
+                await self._changed.wait()
+
+    async def until_over(self) -> None:
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while not self.is_over:
+                await self._changed.wait()
+
+    async def ended(self, run: str) -> Received:
+        received = self.run(run)
+        await self.until(lambda: received.end is not None)
+        return received
+
+    async def state(self, run: str, state: str) -> dict[str, Any]:
+        states = self.run(run).states
+        await self.until(lambda: any(one["state"] == state for one in states))
+        return next(one for one in states if one["state"] == state)
+
+    async def read(self, nonce: str) -> None:
+        finder: install.NonceFinder | None = install.NonceFinder(nonce)
+        reader = FrameReader()
+        assert self.process.stdout
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            while True:
+                data: bytes | None = await self.process.stdout.receive()
+                if finder:
+                    data = finder.feed(data)
+                    if data is None:
+                        continue
+                    finder = None
+                for frame in reader.feed(data):
+                    await self._take(frame)
+                self._tell()
+        self.is_over = True
+        self._tell()
+
+    async def _take(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        match frame.kind:
+            case Kind.HELLO:
+                self.hello = json.loads(frame.payload)
+            case Kind.METRICS:
+                self.metrics.append(json.loads(frame.payload))
+            case Kind.BEAT:
+                self.beats += 1
+            case _:
+                received = self.runs.setdefault(frame.run, Received())
+                received.take(frame)
+                if self.acknowledges and frame.kind == Kind.OUTPUT and self.process.stdin:
+                    ack = Frame(Kind.ACK, frame.run, position=received.position)
+                    with suppress(anyio.BrokenResourceError):
+                        await self.process.stdin.send(ack.encode())
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+@dataclass
+class Desktop:
+    """An account's home on this machine, and the outposts that were seen in it."""
+
+    home: Path
+    environment: dict[str, str]
+    runs: dict[bytes, Received] = field(default_factory=dict)
+    pids: set[int] = field(default_factory=set)
+    generation: int = 0
+
+    @property
+    def directory(self) -> Path:
+        (found,) = (self.home / ".local/state/mission-control" / SERVER).iterdir()
+        return found
+
+    def folder(self, run: str) -> Path:
+        return self.directory / "runs" / run_id(run).hex()
+
+    def supervisor(self, run: str) -> int:
+        return json.loads((self.folder(run) / "super").read_text())["pid"]
+
+    @asynccontextmanager
+    async def attached(
+        self,
+        *,
+        shell: str = "/bin/sh",
+        version: str | None = None,
+        acknowledges: bool = True,
+        environment: Mapping[str, str] | None = None,
+        hello: bool = True,
+        **facts: Any,
+    ) -> AsyncGenerator[Attached]:
+        """Attach as a server does through sshd: the account's shell runs the fixed line."""
+        self.generation += 1
+        nonce = os.urandom(8).hex()
+        given = {"server": SERVER, "log": "log", "generation": self.generation, "nonce": nonce} | facts
+        sent = install.to_send(install.Attachment(**given))
+        if version:
+            sent = _as_version(given | {"version": version})
+        variables = {**self.environment, **(environment or {})}
+        process = await anyio.open_process([shell, "-c", install.command_line()], env=variables, stderr=None)
+        channel = Attached(process, self.runs, acknowledges)
+        async with anyio.create_task_group() as group:
+            try:
+                group.start_soon(channel.read, nonce)
+                assert process.stdin
+                await process.stdin.send(sent)
+                if hello:
+                    await channel.until(lambda: bool(channel.hello))
+                    self.pids.add(channel.hello["pid"])
+                yield channel
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    with suppress(ProcessLookupError):
+                        process.kill()
+                    await process.aclose()
+
+    def end_everything(self) -> None:
+        """Kill what we know to be ours; and see that nothing of it has failed."""
+        said = [path.read_text() for path in self.home.glob(".local/state/mission-control/*/*/log")]
+        mark = b"HOME=" + os.fsencode(self.home)
+        for proc in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                # A pid alone may belong to somebody else by the time of the kill.
+                handle = os.pidfd_open(int(proc.name))
+                try:
+                    if mark in (proc / "environ").read_bytes().split(b"\0"):
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
+                finally:
+                    os.close(handle)
+        assert "Traceback" not in "".join(said), said
+
+
+def _as_version(facts: dict[str, Any]) -> bytes:
+    import zlib
+
+    packed = zlib.compress(install.source() + b"\nattach(%s)\n" % ascii(facts).encode())
+    return b"%d\n%b" % (len(packed), packed)
+
+
+@asynccontextmanager
+async def open_desktop(home: Path) -> AsyncGenerator[Desktop]:
+    """A home of its own; leaving ends every outpost and every run in it."""
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "SHELL": "/bin/sh",
+        "SSH_CLIENT": "127.0.0.1 1 22",
+        "SSH_CONNECTION": "127.0.0.1 1 127.0.0.1 22",
+    }
+    desktop = Desktop(home, environment)
+    try:
+        yield desktop
+    finally:
+        desktop.end_everything()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
