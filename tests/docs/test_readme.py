@@ -54,6 +54,18 @@ async def test_the_curl_examples_create_run_follow_and_review_a_task(tmp_path: P
         assert json.loads(typed(reviewing, TASK=task["id"]))["status"] == "failed"
 
 
+async def test_the_websocket_example_follows_a_task_to_its_end(tmp_path: Path):
+    (example,) = blocks("python")
+    async with open_server(tmp_path / "data") as server:
+        task = await server.run("echo over the socket")
+        program = tmp_path / "follow.py"
+        program.write_text(example.replace("ws://127.0.0.1:8765", server.url.replace("http", "ws")))
+        said = shell(f"{sys.executable} {program}", KEY=server.http.headers["x-api-key"], TASK=task["id"])
+        types = [line.split()[1] for line in said.splitlines() if line.split()]
+        assert (types[0], types[-1]) == ("task.created", "task.completed")
+        assert "over the socket" in said
+
+
 async def test_the_command_line_examples_work_on_the_servers_machine(tmp_path: Path):
     commands = [
         line.removeprefix("$ ")
