@@ -209,7 +209,8 @@ def _greet(config: Config, control: Control, address: str) -> None:
 
 def _open_command(config: Config) -> str:
     """What to type for another link, as it works here: by its path where the program is not in PATH."""
-    program = PROGRAM if shutil.which(PROGRAM) else sys.argv[0]
+    here = f"{sys.executable} -m mission_control" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+    program = PROGRAM if shutil.which(PROGRAM) else here
     flag = "" if config.data_dir == default_data_dir() else f" --data-dir {config.data_dir}"
     return f"{program} open{flag}"
 

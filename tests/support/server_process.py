@@ -129,6 +129,6 @@ def _greeting(process: subprocess.Popen[str]) -> tuple[str, str]:
         said += line
         url = re.search(r"on (https?://\S+)", said)
         link = re.search(r"Open\s+(\S+#signin=\S+)", said)
-        if url and (link or "mission-control open" in said):
+        if url and (link or "Make a link" in said):
             return url[1], link[1] if link else ""
     raise AssertionError(f"The server did not start. It said: {said!r}")
