@@ -77,10 +77,10 @@ def _owner(proc: Path) -> int | None:
         return None  # it has ended
 
 
-async def run_there(outpost: OutpostLink, name: str, command: str, **facts: str) -> Received:
+async def run_there(outpost: OutpostLink, name: str, command: str) -> Received:
     received = Received()
     frames = outpost.follow(run_id(name))
-    outpost.send(start(run_id(name), Spec(task="task_" + name, command=command, **facts)))
+    outpost.send(start(run_id(name), Spec(task="task_" + name, command=command)))
     with anyio.fail_after(DEADLINE_SECONDS):
         while received.end is None:
             await frames.wait()

@@ -783,7 +783,11 @@ def make_request(request, control):
         if url.scheme == "https":
             import ssl
 
-            trusted = ssl.create_default_context(cafile=request.get("ca"))
+            try:
+                trusted = ssl.create_default_context(cafile=request.get("ca"))
+            except OSError as error:
+                tell(control, error="tls", detail="%s: %s" % (request.get("ca"), error))
+                return 1
             connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=limit, context=trusted)
         else:
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=limit)
