@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from mission_control.runs.frames import Frame, FrameReader, Kind
 DEADLINE_SECONDS = 30
 SERVER = "5e72e7"
 # What the desktop's `python3` is, to try others: OUTPOST_PYTHON=/usr/local/bin/python3.6 scripts/test tests/outpost
-PYTHON = os.environ.get("OUTPOST_PYTHON", "python3")
+PYTHON = os.environ.get("OUTPOST_PYTHON", sys.executable)
 STREAMS = {"stdout": 1, "stderr": 2, "response": 3}
 
 
