@@ -96,6 +96,9 @@ async def test_an_account_without_a_home_runs_its_commands_in_the_root_directory
             for tty in (False, True):
                 await outpost.start(f"tty {tty}", "pwd", tty=tty)
                 assert (await outpost.ended(f"tty {tty}")).out.split() == [b"/"]
+                await outpost.send(Kind.FORGET, f"tty {tty}")
+            await outpost.send(Kind.REMOVE)
+            await until_dead(outpost.hello["pid"])
 
 
 async def test_a_directory_with_any_name_is_told_as_text(tmp_path: Path):
