@@ -38,6 +38,7 @@ class Proxy:
     server_port: int
     connection_count: int = 0
     forwarded_bytes: dict[Direction, int] = field(default_factory=lambda: {"to_server": 0, "to_client": 0})
+    lost_bytes: dict[Direction, int] = field(default_factory=lambda: {"to_server": 0, "to_client": 0})
     _lossy: set[Direction] = field(default_factory=set[Direction])
     _stalled: set[Direction] = field(default_factory=set[Direction])
     _bytes_per_s: float | None = None
@@ -121,6 +122,7 @@ class Proxy:
                 data = await source.receive(size)
                 await self._until(lambda: direction not in self._stalled)
                 if direction in self._lossy:
+                    self.lost_bytes[direction] += len(data)
                     continue
                 if self._bytes_per_s is not None:
                     await anyio.sleep(len(data) / self._bytes_per_s)

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,21 +94,39 @@ def command_line(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def open_server(data_dir: Path, *flags: str, demo: bool = True, port: int = 0) -> AsyncGenerator[ServerProcess]:
-    """A server on this data directory; ended with its block, however that is left."""
+async def open_server(
+    data_dir: Path,
+    *flags: str,
+    demo: bool = True,
+    port: int = 0,
+    key: str | None = None,
+    under: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> AsyncGenerator[ServerProcess]:
+    """A server on this data directory; ended with its block, however that is left.
+
+    `key` is one that an earlier server on the directory gave; `under` is a command that runs the server, as strace
+    does; `environment` adds to its variables.
+    """
     arguments = ["serve", "--port", str(port), "--data-dir", str(data_dir), *(["--demo"] if demo else []), *flags]
-    with (data_dir.parent / f"{data_dir.name}.stderr").open("w") as stderr:
+    with (data_dir.parent / f"{data_dir.name}.stderr").open("a") as stderr:
         process = subprocess.Popen(
-            command_line(*arguments), stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+            [*under, *command_line(*arguments)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
     try:
         with anyio.fail_after(START_SECONDS):
             url, link = await anyio.to_thread.run_sync(_greeting, process, abandon_on_cancel=True)
-        key = await anyio.run_process(
-            command_line("keys", "create", "tests", "--role", "admin", "--data-dir", str(data_dir))
-        )
-        headers = {"x-api-key": key.stdout.decode().strip()}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
+        if key is None:
+            made = await anyio.run_process(
+                command_line("keys", "create", "tests", "--role", "admin", "--data-dir", str(data_dir))
+            )
+            key = made.stdout.decode().strip()
+        async with httpx2.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=30) as http:
             yield ServerProcess(process, url, link, data_dir, http)
     finally:
         if process.poll() is None:

@@ -65,7 +65,7 @@ class SshHost:
         """End the processes that serve connections, as an administrator or the kernel's OOM killer might."""
         for pid in _descendants(self.process.pid):
             if _name(pid) == "sshd":
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
 
 
 @asynccontextmanager
