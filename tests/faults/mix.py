@@ -93,7 +93,8 @@ class Mix:
     async def prompt(self, name: str) -> None:
         seed = self.chance.randrange(1_000_000)
         written = {"response": b"".join(drip_pieces(seed))}
-        await self.site.start(name, f"Drip {seed}", type="prompt", written=written, code=None)
+        if not await self.site.try_start(name, f"Drip {seed}", type="prompt", written=written):
+            self.story.append("(not ready)")
 
     def open_ids(self) -> list[str]:
         """Tasks whose end the first watcher has not seen."""

@@ -132,7 +132,10 @@ class Server:
         opened = open_server(
             self.data_dir, *self.flags, demo=False, port=self.port, key=self.key, under=under, environment=_ENVIRONMENT
         )
-        self.running = await self._stack.enter_async_context(opened)
+        try:
+            self.running = await self._stack.enter_async_context(opened)
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError(f"The server did not start: {error}\n{self.stderr[-6000:]}") from None
         self.key = self.http.headers["x-api-key"]
 
     async def start_under(self, under: Sequence[str]) -> bool:
@@ -143,6 +146,11 @@ class Server:
             await self.close()
             return False
         return True
+
+    @property
+    def stderr(self) -> str:
+        """What all its processes have said."""
+        return (self.data_dir.parent / f"{self.data_dir.name}.stderr").read_text(errors="replace")
 
     def kill(self) -> None:
         """As the kernel does when memory is short: no goodbye."""
@@ -219,7 +227,10 @@ class Site:
         } | facts
         answer = await server.http.post("/api/desktops", json=body)
         assert answer.status_code == 201, answer.text
-        await self.until_desktop(lambda one: one["status"] == "running", server, answer.json()["id"])
+        is_there = ("running", True)
+        await self.until_desktop(
+            lambda one: (one["status"], not one["agent"] or one["agentReady"]) == is_there, server, answer.json()["id"]
+        )
         return answer.json()["id"]
 
     async def desktop(self, server: Server | None = None, id: str | None = None) -> dict[str, Any]:
@@ -258,10 +269,22 @@ class Site:
 
     async def start(self, name: str, content: str, *, written: Mapping[str, bytes] | None = None, **facts: Any) -> Run:
         """Create a task and run it at once. `code`, `signal` and the like say what is expected of it."""
+        run = await self.try_start(name, content, written=written, **facts)
+        assert run, "the desktop's agent is not ready"
+        return run
+
+    async def try_start(
+        self, name: str, content: str, *, written: Mapping[str, bytes] | None = None, **facts: Any
+    ) -> Run | None:
+        """The same; None when the desktop's agent is not ready now."""
         known = {key: facts.pop(key) for key in ("code", "signal", "may_be_lost", "may_be_cancelled") if key in facts}
         body = {"type": "command", "content": content, "desktopId": self.desktop_id, "title": name, "run": True} | facts
         answer = await self.server.http.post(TASKS, json=body)
+        if answer.status_code == 409 and answer.json()["code"] == "agent_not_ready":
+            return None
         assert answer.status_code == 201, answer.text
+        if body["type"] == "prompt":
+            known |= {"is_prompt": True, "code": None}
         run = Run(answer.json()["id"], name, dict(written) if written is not None else None, **known)
         self.runs[run.task_id] = run
         return run
@@ -506,6 +529,8 @@ class Site:
     async def explain(self) -> str:
         """What helps to understand a failure."""
         said = [f"--- seed {self.seed}"]
+        if self.watchers:
+            said += [f"{len(self.watcher.events)} events, the last of them", *map(str, self.watcher.events[-8:])]
         with suppress(Exception):
             states = await self.tasks()
             said += [
@@ -516,8 +541,7 @@ class Site:
         with suppress(OSError, ValueError):
             said += ["--- the outpost's log", self.outpost.log[-4000:]]
         with suppress(OSError):
-            stderr = self.server.data_dir.parent / f"{self.server.data_dir.name}.stderr"
-            said += ["--- the server", stderr.read_text(errors="replace")[-6000:]]
+            said += ["--- the server", self.server.stderr[-6000:]]
         return "\n".join(said)
 
 
@@ -531,6 +555,20 @@ async def open_site(
     folder: Path, *flags: str, seed: int | None = None, home: Path | None = None, watchers: int = 2, **desktop: Any
 ) -> AsyncGenerator[Site]:
     """Everything up, the desktop added and connected; in the end nothing is left of it."""
+    try:
+        async with _open_site(folder, flags, seed, home, watchers, desktop) as site:
+            yield site
+    except BaseExceptionGroup as group:  # what a test says is easier to read alone
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+@asynccontextmanager
+async def _open_site(
+    folder: Path, flags: Sequence[str], seed: int | None, home: Path | None, watchers: int, desktop: Mapping[str, Any]
+) -> AsyncGenerator[Site]:
     home = home or folder / "home"
     home.mkdir(exist_ok=True)
     seed = new_seed() if seed is None else seed

@@ -44,7 +44,7 @@ class Drip:
 
 
 async def ask(site: Site, drip: Drip, name: str = "prompt", **facts: Any) -> Run:
-    return await site.start(name, "Say something.", type="prompt", written={"response": drip.body}, code=None, **facts)
+    return await site.start(name, "Say something.", type="prompt", written={"response": drip.body}, **facts)
 
 
 def agent(endpoint: ChatEndpoint) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def agent(endpoint: ChatEndpoint) -> dict[str, Any]:
 
 
 def check_end(end: dict[str, Any], drip: Drip) -> None:
-    assert (end["status"], end["result"]) == ("done", "".join(drip.words))
+    assert (end["status"], end["result"]) == ("done", "".join(drip.words).rstrip())
 
 
 async def test_an_answer_goes_on_after_the_server_was_killed(tmp_path: Path):

@@ -162,8 +162,8 @@ async def test_a_server_killed_at_exact_system_calls_loses_and_repeats_nothing(t
         chance = random.Random(site.seed)
         run = await site.write("under kills", stdout=1_500_000, stderr=500_000, rate=400_000, pause_at=1_900_000)
         kills = 0
-        for _ in range(4):
-            when = chance.randrange(*{"fdatasync": (4, 30), "pwrite64": (20, 150), "write": (10, 300)}[call])
+        for _ in range(3):
+            when = chance.randrange(*{"fdatasync": (4, 30), "pwrite64": (20, 150), "write": (5, 80)}[call])
             inject = f"inject={call}:signal=KILL:when={when}"
             await site.server.close()
             options = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject)

@@ -132,7 +132,7 @@ def end_is_true(history: History) -> Iterator[str]:
         end = ends[0].payload
         if (end.get("exitCode"), end.get("signal")) != (run.code, run.signal):
             yield f"{run.name} ended with {run.code, run.signal}, and its task says {ends[0]}"
-        if (end["status"] in ("done", "review")) != (run.code == 0):
+        if (end["status"] in ("done", "review")) != (run.code == 0 or run.is_prompt):
             yield f"{run.name} ended with {run.code, run.signal}, and its task is {end['status']}"
 
 

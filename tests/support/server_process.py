@@ -120,7 +120,7 @@ async def open_server(
         )
     try:
         with anyio.fail_after(START_SECONDS):
-            url, link = await anyio.to_thread.run_sync(_greeting, process, abandon_on_cancel=True)
+            url, link = await anyio.to_thread.run_sync(_greeting, process, key is None, abandon_on_cancel=True)
         if key is None:
             made = await anyio.run_process(
                 command_line("keys", "create", "tests", "--role", "admin", "--data-dir", str(data_dir))
@@ -140,13 +140,14 @@ async def open_server(
             process.stdout.close()
 
 
-def _greeting(process: subprocess.Popen[str]) -> tuple[str, str]:
+def _greeting(process: subprocess.Popen[str], is_first: bool) -> tuple[str, str]:
+    """Its address, and the link that it shows while it has no keys."""
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
         said += line
         url = re.search(r"on (https?://\S+)", said)
         link = re.search(r"Open\s+(\S+#signin=\S+)", said)
-        if url and (link or "Make a link" in said):
+        if url and (link or "Make a link" in said or not is_first):
             return url[1], link[1] if link else ""
     raise AssertionError(f"The server did not start. It said: {said!r}")
