@@ -37,6 +37,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_network: bool = False  # listen beyond loopback without TLS: something in front must encrypt
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    run_patience_seconds: float = 24 * 3600.0  # for which a run waits for a desktop that is away
+    cancel_runs: bool = False  # when it stops, instead of leaving them to their desktops
     log_level: str = "info"  # debug, info, warning, error
 
     @property
@@ -98,6 +100,8 @@ def _path(kind: type[Any], value: Any) -> Any:
 def _check(config: Config) -> None:
     if not 0 <= config.port <= 65535:
         raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
+    if config.run_patience_seconds <= 0:
+        raise ConfigError("The patience with a desktop that is away is more than 0 seconds.")
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("TLS needs both --tls-cert and --tls-key.")
     if not config.is_loopback and not config.tls and not config.allow_network:

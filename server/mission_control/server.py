@@ -25,15 +25,18 @@ from .config import ANY_ADDRESS, Config, default_data_dir
 from .control.access import LOCAL
 from .control.door import Control, open_control
 from .demo.setup import offer_demo
+from .domain.values import SYSTEM
 from .log.directory import DirectoryUnusable, locked_directory
 from .log.sqlite import NewerSchema
 from .log.writer import LogBroken
 from .runs.fleet import open_fleet
-from .runs.runner import open_runner
+from .runs.runner import Runner, open_runner
 
 PROGRAM = "mission-control"
 SOCKET_FILE = "control.sock"
 SOCKET_PATH_BYTES_MAX = 100  # of an address of a Unix socket, on all systems
+RUNS_NAMED_MAX = 10
+CANCEL_SECONDS_MAX = 20  # a command may take 5 s to end by itself, and some to be killed
 GRACE_SECONDS = 5  # for answers that are under way when the server stops
 
 _logger = structlog.get_logger(__name__)
@@ -82,7 +85,8 @@ async def _serve(config: Config) -> None:
         if config.demo:  # before the connections, so that it is there when they come and goes after them
             await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
         fleet = await stack.enter_async_context(open_fleet(control))
-        runner = await stack.enter_async_context(open_runner(control, fleet))
+        patience_s = config.run_patience_seconds
+        runner = await stack.enter_async_context(open_runner(control, fleet, patience_s=patience_s))
         stopping = anyio.Event()
         address = _url(config, listener)
         services = Services(
@@ -108,9 +112,35 @@ async def _serve(config: Config) -> None:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 await anext(signals)
             _say("Stopping …")
+            if config.cancel_runs:
+                await _cancel_runs(control, runner)
+            _say_going_on(runner)
             stopping.set()
+            fleet.leave()
             for server, _ in servers:
                 server.should_exit = True
+
+
+async def _cancel_runs(control: Control, runner: Runner) -> None:
+    """End what runs on the desktops, as far as that can be done in a short time."""
+    ids = [task.id for task in runner.going_on()]
+    await control.tasks.cancel_all(ids, SYSTEM)
+    with anyio.move_on_after(CANCEL_SECONDS_MAX):
+        while runner.going_on():
+            await control.log.wait_beyond(control.log.head)
+
+
+def _say_going_on(runner: Runner) -> None:
+    """Name what this server leaves running, since nothing else would tell."""
+    going_on = runner.going_on()
+    if not going_on:
+        return
+    runs = "1 run goes on, and is" if len(going_on) == 1 else f"{len(going_on)} runs go on, and are"
+    _say(f"{runs} picked up at the next start:")
+    for task in going_on[:RUNS_NAMED_MAX]:
+        _say(f"  {task.id}  {(task.title or task.content.strip().splitlines()[0])[:70]}")
+    if len(going_on) > RUNS_NAMED_MAX:
+        _say(f"  and {len(going_on) - RUNS_NAMED_MAX} more")
 
 
 def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config:

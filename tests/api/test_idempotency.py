@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from mission_control.api.app import TABLE
+from mission_control.domain.desktops import Reached
 from tests.support.server import SSH, full_disk, open_api, problem
 
 KEY = {"idempotency-key": "5f1c"}
@@ -86,7 +87,7 @@ async def test_a_request_that_failed_may_be_sent_again(tmp_path: Path):
         await api.post(f"/api/desktops/{desktop}/stop")
         problem(await api.post(f"/tasks/{task.id}/run", headers=KEY), 409, "desktop_not_running")
         await api.post(f"/api/desktops/{desktop}/start")
-        await api.control.desktops.started(desktop, ip_address=None, os=None, durable=False, outpost=None)
+        await api.control.desktops.started(desktop, ip_address=None, reached=Reached())
         assert (await api.post(f"/tasks/{task.id}/run", headers=KEY)).json()["status"] == "running"
         replayed = await api.post(f"/tasks/{task.id}/run", headers=KEY)
         assert (replayed.status_code, replayed.json()["status"]) == (200, "running")

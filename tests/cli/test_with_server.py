@@ -213,15 +213,18 @@ async def test_a_lost_connection_is_taken_up_where_it_stopped(demo: Demo, tmp_pa
 
 async def test_a_restarted_server_is_found_again_by_who_watches(tmp_path: Path):
     async with open_demo(tmp_path) as (server, program, desktop):
-        task_id = await create(program, desktop, "echo before; exec sleep 300")
+        gate = tmp_path / "gate"
+        task_id = await create(
+            program, desktop, f"echo before; until [ -e {gate} ]; do sleep 0.1; done; echo after; exit 3"
+        )
         async with program.start("tasks", "run", task_id, "--watch") as watching:
             await watching.wrote(b"before\n")
             await server.stop()
             await watching.wrote(b"The connection was lost", to="err")
             async with open_server(program.directory):
-                assert await watching.ended() == 1
-                await watching.wrote(b"(run_lost)", to="err")
-                assert bytes(watching.out) == b"before\n"
+                gate.touch()
+                assert await watching.ended() == 3
+                assert bytes(watching.out) == b"before\nafter\n"
 
 
 async def test_keys_are_made_used_and_revoked(tmp_path: Path):

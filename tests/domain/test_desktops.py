@@ -37,7 +37,7 @@ def after(desktop: Desktop, events: list[Event]) -> Desktop:
 
 
 def started(desktop: Desktop) -> list[Event]:
-    return desktops.started(desktop, at=at(5), ip_address=None, os=None, durable=False, outpost=None)
+    return desktops.started(desktop, at=at(5), ip_address=None, reached=desktops.Reached())
 
 
 def test_a_desktop_waits_for_a_person_to_confirm_one_of_the_keys_that_it_showed():

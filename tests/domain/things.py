@@ -80,7 +80,7 @@ def desktop_that_is(status: str = "running", **given: Any) -> Desktop:
         return state.desktops["desk_1"]
 
     if status in ("running", "stopped"):
-        events = desktops.started(desktop(), at=at(1), ip_address="10.0.0.7", os="linux", durable=False, outpost=None)
+        events = desktops.started(desktop(), at=at(1), ip_address="10.0.0.7", reached=desktops.Reached(os="linux"))
         folded(events, state)
     if status == "stopped":
         folded(desktops.stop(desktop()), state)

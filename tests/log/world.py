@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mission_control.control.door import Control, open_control
-from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh
+from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Desktop, HostKey, Task
 from mission_control.domain.events import TaskOutput
 from mission_control.domain.keys import NewKey
@@ -31,7 +31,7 @@ async def running_desktop(control: Control, name: str = "Build 7", *, agent: boo
         agent=NewAgent(kind="openai", url="http://127.0.0.1:1/v1", token="secret token") if agent else None,
     )
     desktop = await control.desktops.create(new, [HOST_KEY], ALICE)
-    desktop = await control.desktops.started(desktop.id, ip_address=None, os="linux", durable=False, outpost=None)
+    desktop = await control.desktops.started(desktop.id, ip_address=None, reached=Reached(os="linux"))
     return await control.desktops.agent_ready(desktop.id, True) if agent else desktop
 
 

@@ -62,7 +62,7 @@ CONTENTS = {
     "carriage returns": ("printf %s 'a\rb' | od -An -c | tr -d ' \\n'", "a\\rb"),
     "pipes and groups": ("{ echo b; echo a; } | sort; (exit 3) || echo $?", "a\nb\n3\n"),
     "newline at the end": ("echo x\n\n\n", "x\n"),
-    "home directory": ('[ "$PWD" = "$HOME" ] && echo home', "home\n"),
+    "home directory": ('[ "$PWD" = "$(getent passwd "$LOGNAME" | cut -d: -f6)" ] && echo home', "home\n"),
     "non-login shell": ("shopt -q login_shell && echo login || echo plain", "plain\n"),
 }
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_control.domain.output import RunPosition, StreamPosition
+from mission_control.domain.values import StreamSums
 from mission_control.runs.frames import ChannelBroken, Frame, FrameReader, Kind
 from mission_control.runs.install import NonceFinder, NoNonce, command_line
-from mission_control.runs.protocol import Data, End, Gap, Mismatch, RunStream, Sums
+from mission_control.runs.protocol import Data, End, Gap, Mismatch, RunStream
 
 RUN = b"0123456789abcdef"
 u64 = st.integers(0, 2**64 - 1)
@@ -79,7 +80,9 @@ def journal(chunks: list[tuple[int, bytes]]) -> list[Frame]:
 
 def end_of(chunks: list[tuple[int, bytes]]) -> End:
     whole = {n: b"".join(data for stream, data in chunks if stream == n) for n in (1, 2)}
-    return End(streams={str(n): Sums(bytes=len(data), crc=zlib.crc32(data), sha256="") for n, data in whole.items()})
+    return End(
+        streams={str(n): StreamSums(bytes=len(data), crc=zlib.crc32(data), sha256="") for n, data in whole.items()}
+    )
 
 
 chunk_lists = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=20)), min_size=1, max_size=20)

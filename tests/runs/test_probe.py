@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from mission_control.runs import probe
 from mission_control.runs.connection import ConnectionLimits, KeyAuth, SshTarget, public_line
-from mission_control.runs.probe import AgentEndpoint, Step, agent_ready, check, is_ok
+from mission_control.runs.probe import AgentEndpoint, AgentReadiness, OutpostFound, Step, agent_ready, check, is_ok
 from tests.support.proxy import open_proxy
 from tests.support.sshd import key, open_sshd, private_text
 
@@ -28,9 +29,15 @@ def failed(steps: list[Step]) -> Step:
     return next(step for step in steps if step.ok is False)
 
 
+async def ready(url: str, token: str | None = None, kind: Literal["openai", "openclaw"] = "openai") -> AgentReadiness:
+    """Of an endpoint that the server reaches itself."""
+    return await agent_ready(AgentEndpoint(url, token, kind, "direct"))
+
+
 async def test_a_good_desktop_passes_every_step():
     async with open_sshd() as host, open_endpoint(json_answer(200)) as endpoint:
-        steps = await check(host.target(), AgentEndpoint(f"{endpoint}/v1"))
+        agent, attached = AgentEndpoint(f"{endpoint}/v1", via="direct"), OutpostFound(True, "Attached.")
+        steps = await check(host.target(), agent, outpost=attached)
     assert outcome(steps) == dict.fromkeys(probe.STEPS, True)
     assert is_ok(steps)
     assert all(step.ms >= 0 and step.detail for step in steps)
@@ -48,7 +55,14 @@ async def test_nothing_listens():
         port = proxy.port
     target = SshTarget(host="127.0.0.1", port=port, auth=KeyAuth(private_text(key("ssh-ed25519"))))
     steps = await check(replace(target, host_key=public_line(key("ssh-ed25519"))))
-    assert outcome(steps) == {"connect": False, "host_key": None, "authenticate": None, "shell": None, "agent": None}
+    assert outcome(steps) == {
+        "connect": False,
+        "host_key": None,
+        "authenticate": None,
+        "shell": None,
+        "outpost": None,
+        "agent": None,
+    }
     assert failed(steps).code == "connection_refused"
     assert not is_ok(steps)
 
@@ -86,7 +100,14 @@ async def test_the_wrong_key():
     async with open_sshd() as host:
         steps = await check(host.target(auth=KeyAuth(private_text(key("ssh-ed25519", "stranger")))))
     assert (failed(steps).name, failed(steps).code) == ("authenticate", "auth_failed")
-    assert outcome(steps) == {"connect": True, "host_key": True, "authenticate": False, "shell": None, "agent": None}
+    assert outcome(steps) == {
+        "connect": True,
+        "host_key": True,
+        "authenticate": False,
+        "shell": None,
+        "outpost": None,
+        "agent": None,
+    }
 
 
 async def test_a_text_that_is_no_key():
@@ -119,8 +140,15 @@ async def test_a_shell_that_hangs(monkeypatch: pytest.MonkeyPatch):
 
 async def test_a_failing_agent_is_its_own_step():
     async with open_sshd() as host, open_endpoint(json_answer(401)) as endpoint:
-        steps = await check(host.target(), AgentEndpoint(endpoint, token="t"))
-    assert outcome(steps) == {"connect": True, "host_key": True, "authenticate": True, "shell": True, "agent": False}
+        steps = await check(host.target(), AgentEndpoint(endpoint, token="t", via="direct"))
+    assert outcome(steps) == {
+        "connect": True,
+        "host_key": True,
+        "authenticate": True,
+        "shell": True,
+        "outpost": None,
+        "agent": False,
+    }
 
 
 Answer = Callable[[str, dict[str, str]], bytes]
@@ -163,7 +191,7 @@ def json_answer(status: int) -> Answer:
 )
 async def test_what_the_endpoint_answers_decides(status: int, code: str | None):
     async with open_endpoint(json_answer(status)) as endpoint:
-        readiness = await agent_ready(f"{endpoint}/v1/")
+        readiness = await ready(f"{endpoint}/v1/")
     assert (readiness.is_ready, readiness.code) == (code is None, code)
 
 
@@ -175,7 +203,7 @@ async def test_the_token_goes_to_the_models_of_the_base_address():
         return response(200, "Content-Type: application/json; charset=utf-8")
 
     async with open_endpoint(answer) as endpoint:
-        assert (await agent_ready(f"{endpoint}/v1", "t0ken")).is_ready
+        assert (await ready(f"{endpoint}/v1", "t0ken")).is_ready
     assert asked == [("/v1/models", "Bearer t0ken")]
 
 
@@ -184,15 +212,15 @@ async def test_an_endpoint_without_a_list_of_models_is_asked_for_its_health():
         return response(200 if path == "/healthz" else 404, "Content-Type: application/json")
 
     async with open_endpoint(answer) as endpoint:
-        assert (await agent_ready(f"{endpoint}/v1")).is_ready
+        assert (await ready(f"{endpoint}/v1")).is_ready
     async with open_endpoint(json_answer(404)) as endpoint:
-        readiness = await agent_ready(f"{endpoint}/v1", kind="openclaw")
+        readiness = await ready(f"{endpoint}/v1", kind="openclaw")
         assert "chatCompletions.enabled" in readiness.detail
 
 
 async def test_a_page_is_not_an_api():
     async with open_endpoint(lambda path, headers: response(200, "Content-Type: text/html")) as endpoint:
-        readiness = await agent_ready(endpoint)
+        readiness = await ready(endpoint)
     assert (readiness.is_ready, readiness.code) == (False, "agent_not_ready")
     assert "text/html" in readiness.detail
 
@@ -201,33 +229,33 @@ async def test_no_redirect_is_followed_with_the_token():
     async with open_endpoint(json_answer(200)) as elsewhere:
         redirect = response(302, f"Location: {elsewhere}/models")
         async with open_endpoint(lambda path, headers: redirect) as endpoint:
-            assert not (await agent_ready(endpoint, "secret")).is_ready
+            assert not (await ready(endpoint, "secret")).is_ready
 
 
 async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with open_endpoint(json_answer(200)) as endpoint:
-        assert (await agent_ready(endpoint)).is_ready
+        assert (await ready(endpoint)).is_ready
 
 
 async def test_an_endpoint_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probe, "AGENT_S_MAX", 0.2)
     async with open_endpoint(lambda path, headers: b"") as endpoint:
-        assert (await agent_ready(endpoint)).code == "agent_timeout"
+        assert (await ready(endpoint)).code == "agent_timeout"
 
 
 async def test_garbage_and_nobody_are_unreachable():
     async with open_endpoint(lambda path, headers: b"\x16\x03\x01garbage\r\n\r\n") as endpoint:
-        assert (await agent_ready(endpoint)).code == "agent_unreachable"
-    assert (await agent_ready(endpoint)).code == "agent_unreachable"
+        assert (await ready(endpoint)).code == "agent_unreachable"
+    assert (await ready(endpoint)).code == "agent_unreachable"
 
 
 @pytest.mark.parametrize(
     "url", ["", "127.0.0.1:1/v1", "file:///etc/passwd", "gopher://x", "http://", "http://me:pw@h/v1"]
 )
 async def test_what_is_no_address_of_an_api_is_refused(url: str):
-    assert (await agent_ready(url, "secret")).code == "agent_url_invalid"
+    assert (await ready(url, "secret")).code == "agent_url_invalid"
 
 
 def test_a_token_does_not_show_when_an_endpoint_is_printed():

@@ -1,11 +1,12 @@
 """Tasks on real desktops, from `run` to their end in the log."""
 
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
-from mission_control.domain.desktops import DesktopEdit, SshEdit
+from mission_control.domain.desktops import DesktopEdit, NewOutpost, SshEdit
 from mission_control.domain.tasks import NewTask
 from mission_control.log.vault import Vault
 from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
@@ -96,12 +97,14 @@ async def test_a_timeout_ends_a_command_as_failed(tmp_path: Path):
         assert task.status == "failed" and task.error and task.error.code == "timeout"
 
 
-async def test_a_folder_to_start_in_is_refused_with_its_reason_where_it_cannot_be_given(tmp_path: Path):
+async def test_a_command_starts_in_the_folder_that_its_task_names(tmp_path: Path):
     async with open_sshd() as host, open_world(tmp_path) as world:
         desktop = await world.add_desktop(host)
-        task = await world.ended(await world.run(desktop, "pwd", cwd="/tmp"))
-        assert task.error
-        assert (task.status, task.error.code) == ("failed", "cwd_not_supported")
+        task = await world.ended(await world.run(desktop, "pwd", cwd="/usr/share"))
+        assert task.status == "done" and await world.output(task, "stdout") == b"/usr/share\n"
+        missing = await world.ended(await world.run(desktop, "pwd", cwd="/no/such/place"))
+        assert missing.error and (missing.status, missing.error.code) == ("failed", "cwd_invalid")
+        assert "/no/such/place" in missing.error.message
 
 
 async def test_a_finished_task_waits_for_approval_when_it_asks_for_it(tmp_path: Path):
@@ -120,31 +123,119 @@ async def test_a_failing_task_never_asks_for_approval(tmp_path: Path):
 
 
 @pytest.mark.parametrize("how", ["reset", "black_hole"])
-async def test_a_lost_connection_ends_the_task_within_seconds_and_the_desktop_comes_back(tmp_path: Path, how: str):
+async def test_a_command_goes_on_while_the_connection_is_lost_and_nothing_of_it_is_missing(tmp_path: Path, how: str):
+    gate = tmp_path / "gate"
     async with open_sshd() as host, open_proxy("127.0.0.1", host.port) as proxy, open_world(tmp_path) as world:
         desktop = await world.add_desktop(host, port=proxy.port)
-        task = await world.run(desktop, "echo before; sleep 1000")
-        await world.until(lambda: world.control.journal.state.tasks[task.id].phase == "streaming")
+        task = await world.run(desktop, f"echo before; until [ -e {gate} ]; do sleep 0.02; done; echo after; exit 3")
+        await world.recorded(task, b"before\n")
         getattr(proxy, how)()
+        await world.until(lambda: world.desktop(desktop).link == "reconnecting")
+        assert world.desktop(desktop).status == "running", "it is not given up yet"
+        gate.touch()
+        proxy.heal()
         ended = await world.ended(task)
-        assert ended.status == "failed" and ended.error and ended.error.code == "connection_lost"
-        if how == "black_hole":
-            proxy.heal()
+        assert (ended.status, ended.exit_code) == ("failed", 3)
+        assert await world.output(task, "stdout") == b"before\nafter\n"
         await world.until(lambda: world.desktop(desktop).link == "up")
         assert (await world.ended(await world.run(desktop, "true"))).status == "done"
 
 
-async def test_what_ran_when_the_server_was_killed_is_lost_and_what_waited_still_runs(tmp_path: Path):
+async def test_what_ran_when_the_server_went_away_goes_on_and_what_waited_still_runs(tmp_path: Path):
+    gate = tmp_path / "gate"
     async with open_sshd() as host:
         async with open_world(tmp_path) as world:
             desktop = await world.add_desktop(host, max_concurrent_tasks=1)
+            running = await world.run(desktop, f"echo one; until [ -e {gate} ]; do sleep 0.02; done; echo two; exit 4")
+            await world.recorded(running, b"one\n")
+            waiting = await world.run(desktop, "echo at last")
+        gate.touch()
+        async with open_world(tmp_path) as world:
+            ended = await world.ended(running)
+            assert (ended.status, ended.exit_code) == ("failed", 4)
+            assert await world.output(running, "stdout") == b"one\ntwo\n"
+            assert (await world.ended(waiting)).status == "done"
+
+
+async def test_a_cancel_while_the_desktop_is_away_reaches_it_when_it_is_back(tmp_path: Path):
+    async with open_sshd() as host, open_proxy("127.0.0.1", host.port) as proxy, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, port=proxy.port)
+        task = await world.run(desktop, "echo begun; exec sleep 1000")
+        await world.recorded(task, b"begun\n")
+        proxy.refuse()
+        proxy.reset()
+        await world.until(lambda: world.desktop(desktop).link == "reconnecting")
+        asked = await world.control.tasks.cancel(task.id, MIA)
+        assert asked.status == "running" and asked.cancel_requested_at
+        proxy.heal()
+        ended = await world.ended(task)
+        assert (ended.status, ended.signal) == ("cancelled", "SIGTERM")
+
+
+async def test_a_desktop_that_stays_away_fails_its_runs_and_tells_their_true_end_when_it_is_back(tmp_path: Path):
+    gate = tmp_path / "gate"
+    async with open_sshd() as host, open_proxy("127.0.0.1", host.port) as proxy:
+        async with open_world(tmp_path, patience_s=0.2) as world:
+            desktop = await world.add_desktop(host, port=proxy.port)
+            task = await world.run(desktop, f"echo one; until [ -e {gate} ]; do sleep 0.02; done; echo two; exit 5")
+            await world.recorded(task, b"one\n")
+            proxy.refuse()
+            proxy.reset()
+            failed = await world.ended(task)
+            assert failed.error and (failed.status, failed.error.code) == ("failed", "desktop_unreachable")
+            gate.touch()
+            proxy.heal()
+            with anyio.fail_after(30):
+                while not (notes := await world.events(task, "task.note")):
+                    await world.control.log.wait_beyond(world.control.log.head)
+            assert "exited with code 5" in notes[0]["text"]
+            assert await world.output(task, "stdout") == b"one\ntwo\n"
+            late = [event for event in await world.events(task, "task.output") if event.get("late")]
+            assert [event["text"] for event in late] == ["two\n"]
+            assert (await world.task(task)).status == "failed", "its status stays"
+
+
+async def test_three_hundred_commands_at_once_on_one_desktop_all_end_well(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, max_concurrent_tasks=300)
+        new = NewTask(type="command", content="echo $MISSION_CONTROL_TASK_ID", desktop_id=desktop.id, run=True)
+        tasks = await world.control.tasks.create([new] * 300, MIA, batch=True)
+        for task in tasks:
+            ended = await world.ended(task)
+            assert ended.status == "done", ended.error
+        assert await world.output(tasks[-1], "stdout") == f"{tasks[-1].id}\n".encode()
+
+
+async def test_where_there_is_no_python_commands_run_all_the_same_and_the_desktop_says_what_that_means(tmp_path: Path):
+    async with open_sshd() as host, open_proxy("127.0.0.1", host.port) as proxy:
+        async with open_world(tmp_path) as world:
+            desktop = await world.add_desktop(host, port=proxy.port, outpost=NewOutpost(python="no-python-here"))
+            assert not desktop.durable and desktop.not_durable_because
+            assert "no-python-here" in desktop.not_durable_because
+            task = await world.ended(await world.run(desktop, "echo hello"))
+            assert task.status == "done" and task.instance_id is None
+            refused = await world.ended(await world.run(desktop, "pwd", cwd="/tmp"))
+            assert refused.error and refused.error.code == "cwd_not_supported"
+            lost = await world.run(desktop, "sleep 1000")
+            await world.in_phase(lost, "streaming")
+            proxy.reset()
+            ended = await world.ended(lost)
+            assert ended.error and ended.error.code == "connection_lost"
+            await world.until(lambda: world.desktop(desktop).link == "up")
             running = await world.run(desktop, "sleep 1000")
             await world.in_phase(running, "streaming")
-            waiting = await world.run(desktop, "echo at last")
         async with open_world(tmp_path) as world:
-            lost = await world.ended(running)
-            assert lost.status == "failed" and lost.error and lost.error.code == "run_lost"
-            assert (await world.ended(waiting)).status == "done"
+            ended = await world.ended(running)
+            assert ended.error and ended.error.code == "run_lost"
+
+
+async def test_another_python_and_another_place_for_the_outposts_files_can_be_named(tmp_path: Path):
+    python, directory = Path(sys.executable).resolve(), tmp_path / "state"
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        options = NewOutpost(python=str(python), directory=str(directory))
+        desktop = await world.add_desktop(host, outpost=options)
+        assert desktop.durable and desktop.outpost
+        assert desktop.outpost.directory.startswith(str(directory))
 
 
 async def test_a_desktop_that_is_not_confirmed_takes_no_task(tmp_path: Path):
@@ -222,7 +313,32 @@ async def test_feedback_continues_the_same_conversation(tmp_path: Path):
         assert "Shorter!" in messages[2]["content"]
 
 
-async def test_a_prompt_lost_with_the_server_keeps_what_came_and_says_so(tmp_path: Path):
+async def test_a_prompt_goes_on_while_the_server_is_away_and_is_said_once(tmp_path: Path):
+    may_go_on = anyio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.send(sse(chunk("Half of it")))
+        await may_go_on.wait()
+        await exchange.send(sse(chunk(", and the rest.")) + answer(""))
+        await exchange.end()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint:
+        async with open_world(tmp_path) as world:
+            desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+            await world.until(lambda: world.desktop(desktop).agent_ready)
+            task = await world.run(desktop, "All of it", type="prompt")
+            await world.recorded(task, sse(chunk("Half of it")), "response")
+        may_go_on.set()
+        async with open_world(tmp_path) as world:
+            ended = await world.ended(task)
+            assert (ended.status, ended.result) == ("done", "Half of it, and the rest.")
+            texts = [item.get("text") for item in await world.events(task, "task.progress") if item["kind"] == "text"]
+            assert "".join(text or "" for text in texts) == "Half of it, and the rest.", "said once, whoever said it"
+        assert len(endpoint.requests) == 1, "asked once"
+
+
+async def test_a_prompt_that_the_server_asks_itself_is_lost_with_it_and_keeps_what_came(tmp_path: Path):
     async def script(exchange: Exchange) -> None:
         await exchange.head()
         await exchange.send(sse(chunk("Half of it")))
@@ -230,17 +346,34 @@ async def test_a_prompt_lost_with_the_server_keeps_what_came_and_says_so(tmp_pat
 
     async with open_sshd() as host, open_chat_endpoint(script) as endpoint:
         async with open_world(tmp_path) as world:
-            desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+            desktop = await world.add_desktop(host, **with_agent(endpoint.url, via="direct"))
             await world.until(lambda: world.desktop(desktop).agent_ready)
             task = await world.run(desktop, "All of it", type="prompt")
-            with anyio.fail_after(30):
-                while not await world.output(task, "response"):
-                    await world.control.log.wait_beyond(world.control.log.head)
+            await world.recorded(task, sse(chunk("Half of it")), "response")
         async with open_world(tmp_path) as world:
             ended = await world.ended(task)
             assert ended.error and (ended.error.code, ended.result) == ("run_lost", "Half of it")
             texts = [item.get("text") for item in await world.events(task, "task.progress") if item["kind"] == "text"]
             assert texts == ["Half of it"], "said once, whoever said it"
+
+
+async def test_a_busy_endpoint_is_asked_again_as_a_further_attempt(tmp_path: Path):
+    async def script(exchange: Exchange) -> None:
+        if len(endpoint.requests) == 1:
+            await exchange.head(429, {"content-type": "application/json"})
+            await exchange.send(b'{"error": {"message": "Too many requests"}}')
+        else:
+            await exchange.head()
+            await exchange.send(answer("At last."))
+        await exchange.end()
+
+    async with open_sshd() as host, open_chat_endpoint(script) as endpoint, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        task = await world.ended(await world.run(desktop, "Please", type="prompt"))
+        assert (task.status, task.result, task.attempt) == ("done", "At last.", 2)
+        heads = [event["status"] for event in await world.events(task, "task.response")]
+        assert heads == [429, 200]
 
 
 async def test_a_host_that_was_set_up_anew_is_refused_until_somebody_confirms_its_new_key(tmp_path: Path):

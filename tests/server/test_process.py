@@ -35,11 +35,36 @@ async def test_a_killed_server_takes_its_demo_with_it(tmp_path: Path):
         await until(lambda: not processes_with(str(data_dir)), "every process to be gone")
 
 
+async def test_what_runs_at_ctrl_c_is_named_goes_on_and_is_picked_up_at_the_next_start(tmp_path: Path):
+    data_dir, gate = tmp_path / "data", tmp_path / "gate"
+    async with open_server(data_dir) as server:
+        running = await server.run(f"echo begun; until [ -e {gate} ]; do sleep 0.1; done; exit 3", title="The long one")
+        await until(lambda: server.output(running["id"]), "the first line")
+        assert await server.stop(signal.SIGINT) == 0
+        said = await server.said()
+        assert "1 run goes on" in said and "The long one" in said
+    gate.touch()
+    async with open_server(data_dir) as server:
+        assert (await server.ended(running["id"]))["exitCode"] == 3
+    await until(lambda: not processes_with(str(data_dir)), "every process to be gone")
+
+
+async def test_what_runs_at_ctrl_c_is_cancelled_where_that_is_wanted(tmp_path: Path):
+    data_dir = tmp_path / "data"
+    async with open_server(data_dir, "--cancel-runs") as server:
+        running = await server.run("echo begun; exec sleep 1000")
+        await until(lambda: server.output(running["id"]), "the first line")
+        assert await server.stop(signal.SIGINT) == 0
+        assert "goes on" not in await server.said()
+    await until(lambda: not processes_with(str(data_dir)), "every process to be gone")
+
+
 async def test_a_killed_server_keeps_everything_that_it_had_told(tmp_path: Path):
     data_dir = tmp_path / "data"
     async with open_server(data_dir) as server:
         done = await server.ended((await server.run("echo kept"))["id"])
-        running = await server.run("echo begun; sleep 1000")
+        gate = tmp_path / "gate"
+        running = await server.run(f"echo begun; until [ -e {gate} ]; do sleep 0.1; done; echo ended; exit 3")
         output = f"/api/mission-control/tasks/{running['id']}/output"
 
         async def begun() -> bool:
@@ -52,9 +77,10 @@ async def test_a_killed_server_keeps_everything_that_it_had_told(tmp_path: Path)
         answer = await server.http.get("/api/mission-control/tasks")
         assert int(answer.headers["mission-control-seq"]) >= head
         assert (await server.task(done["id"])) == done
-        lost = await server.ended(running["id"])
-        assert (lost["status"], lost["error"]["code"]) == ("failed", "run_lost")
-        assert (await server.http.get(output)).text == "begun\n"
+        gate.touch()
+        ended = await server.ended(running["id"])
+        assert (ended["status"], ended["exitCode"]) == ("failed", 3), "it went on all the time"
+        assert (await server.http.get(output)).text == "begun\nended\n"
         assert (await server.ended((await server.run("echo goes on"))["id"]))["status"] == "done"
     verified = typed("log", "verify", "--data-dir", str(data_dir))
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -27,7 +27,7 @@ from mission_control.api.app import create_app
 from mission_control.api.services import Services
 from mission_control.control.access import LOCAL
 from mission_control.control.door import Control, open_control
-from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh
+from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Desktop, HostKey, Task
 from mission_control.domain.events import TaskOutput
 from mission_control.domain.keys import NewKey
@@ -113,11 +113,11 @@ class Api:
         new = NewDesktop(
             name=name,
             ssh=NewSsh(host="10.0.0.7", auth=KeyAuth(private_key="a key"), host_key_fingerprint=FINGERPRINT),
-            agent=NewAgent(kind="openai", url="http://127.0.0.1:1/v1", token="t") if agent else None,
+            agent=NewAgent(kind="openai", url="http://127.0.0.1:1/v1", token="t", via="direct") if agent else None,
             labels=labels,
         )
         desktop = await self.control.desktops.create(new, [HOST_KEY], SYSTEM)
-        await self.control.desktops.started(desktop.id, ip_address="10.0.0.7", os="linux", durable=False, outpost=None)
+        await self.control.desktops.started(desktop.id, ip_address="10.0.0.7", reached=Reached(os="linux"))
         if agent:
             await self.control.desktops.agent_ready(desktop.id, True)
         return desktop.id

@@ -71,6 +71,15 @@ class ServerProcess:
         """As it is now."""
         return (await self.http.get(f"/api/mission-control/tasks/{id}")).json()
 
+    async def output(self, id: str) -> str:
+        """What is recorded of it by now."""
+        return (await self.http.get(f"/api/mission-control/tasks/{id}/output")).text
+
+    async def said(self) -> str:
+        """What it printed after its greeting; when it has ended."""
+        assert self.process.stdout is not None
+        return await anyio.to_thread.run_sync(self.process.stdout.read)
+
     async def ended(self, id: str) -> dict[str, Any]:
         """As it is when nothing runs any more."""
 

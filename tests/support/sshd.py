@@ -58,6 +58,11 @@ class SshHost:
         )
 
     @property
+    def home(self) -> Path:
+        """The account's home as its sessions see it: nothing is left in the real one."""
+        return self.folder / "home"
+
+    @property
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
@@ -90,6 +95,7 @@ async def open_sshd(
             path = folder / f"host_{name}"
             path.write_bytes(host_key.export_private_key("openssh"))
             path.chmod(0o600)
+        (folder / "home").mkdir(mode=0o700)
         (folder / "authorized_keys").write_bytes(user_key.export_public_key())
         lines = [
             f"ListenAddress 127.0.0.1:{port}",
@@ -104,6 +110,7 @@ async def open_sshd(
             "MaxStartups 100",
             "LogLevel VERBOSE",
             "AcceptEnv MISSION_CONTROL_TASK_ID GREETING",
+            f"SetEnv HOME={folder}/home",
             *options,
         ]
         (folder / "config").write_text("\n".join(lines) + "\n")
@@ -130,8 +137,9 @@ async def open_sshd(
                 if pid == process.pid or _name(pid) == "sshd":
                     _kill(pid)
             process.wait()
+            end_processes_of(host.home)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _PasswordServer(asyncssh.SSHServer):
@@ -199,6 +207,19 @@ async def _until_it_answers(host: SshHost) -> None:
                         return
             except (OSError, anyio.EndOfStream):
                 await anyio.sleep(0.01)  # nothing tells when it listens
+
+
+def end_processes_of(home: Path) -> None:
+    """Kill what runs with this home: outposts, their runs, and what those left behind."""
+    mark = b"HOME=" + os.fsencode(home)
+    for proc in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            handle = os.pidfd_open(int(proc.name))  # a pid alone may belong to somebody else by the time of the kill
+            try:
+                if mark in (proc / "environ").read_bytes().split(b"\0"):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
 
 
 def _free_port() -> int:

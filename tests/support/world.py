@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import msgspec
@@ -93,6 +93,12 @@ class World:
             if not types or event.type in types
         ]
 
+    async def recorded(self, task: Task, output: bytes, stream: str = "stdout") -> None:
+        """Wait until exactly this is recorded of a stream."""
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while await self.output(task, stream) != output:
+                await self.control.log.wait_beyond(self.control.log.head)
+
     async def output(self, task: Task, stream: str) -> bytes:
         """What is recorded of a stream."""
         return b"".join(
@@ -102,16 +108,17 @@ class World:
         )
 
 
-def with_agent(url: str, token: str | None = "a-token") -> dict[str, Any]:
+def with_agent(url: str, token: str | None = "a-token", via: Literal["ssh", "direct"] = "ssh") -> dict[str, Any]:
     """A desktop's agent endpoint, for `add_desktop`."""
-    return {"agent": NewAgent(kind="openai", url=url, token=token)}
+    return {"agent": NewAgent(kind="openai", url=url, token=token, via=via)}
 
 
 @asynccontextmanager
-async def open_world(directory: Path) -> AsyncGenerator[World]:
-    """Everything but HTTP, on this data directory."""
-    async with open_control(directory) as control, open_fleet(control) as fleet, open_runner(control, fleet):
-        yield World(control, fleet)
+async def open_world(directory: Path, *, patience_s: float = 3600) -> AsyncGenerator[World]:
+    """Everything but HTTP, on this data directory; `patience_s` is how long a run waits for its desktop."""
+    async with open_control(directory) as control, open_fleet(control) as fleet:
+        async with open_runner(control, fleet, patience_s=patience_s):
+            yield World(control, fleet)
 
 
 __all__ = ["World", "open_sshd", "open_world", "with_agent"]

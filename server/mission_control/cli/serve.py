@@ -28,11 +28,19 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, Parameter(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, Parameter(help="Its private key (PEM).")] = None,
+    run_patience_seconds: Annotated[
+        float | None,
+        Parameter(help="How long a run waits for a desktop that is away, before it fails. [default: 86400, a day]"),
+    ] = None,
+    cancel_runs: Annotated[
+        bool | None,
+        Parameter(help="At Ctrl-C, cancel what runs instead of leaving it to the desktops."),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None, Parameter(help="How much to log. [default: info]")
     ] = None,
 ) -> int:
-    """Start the server and its dashboard, until Ctrl-C.
+    """Start the server and its dashboard, until Ctrl-C. What runs on desktops then goes on there.
 
     Every setting can also come from the environment (MISSION_CONTROL_PORT=…), or from mission-control.toml in the data
     directory.
@@ -48,6 +56,8 @@ def serve(
         "allow_network": allow_network,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "run_patience_seconds": run_patience_seconds,
+        "cancel_runs": cancel_runs,
         "log_level": log_level,
     }
     try:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET
 
 from ..domain import desktops
-from ..domain.desktops import AnyAuth, DesktopEdit, KeyAuth, NewAgent, NewDesktop, PasswordAuth
-from ..domain.entities import Desktop, HostKey, LinkState, OutpostFacts
+from ..domain.desktops import AnyAuth, DesktopEdit, KeyAuth, NewAgent, NewDesktop, PasswordAuth, Reached
+from ..domain.entities import Desktop, HostKey, LinkState
 from ..domain.errors import VERSION_MISMATCH, Refused, invalid_fields
 from ..domain.events import Event
 from ..domain.values import SYSTEM, Actor, Error, Time
@@ -98,19 +98,11 @@ class Desktops:
         await self._journal.ready()
         return await self._change(id, desktops.offer(self._journal.desktop(id), offered), SYSTEM)
 
-    async def started(
-        self, id: str, *, ip_address: str | None, os: str | None, durable: bool, outpost: OutpostFacts | None
-    ) -> Desktop:
-        """It is connected and its shell answers."""
+    async def started(self, id: str, *, ip_address: str | None, reached: Reached) -> Desktop:
+        """It is connected and can run something."""
         await self._journal.ready()
-        events = desktops.started(
-            self._journal.desktop(id),
-            at=self._journal.now(),
-            ip_address=ip_address,
-            os=os,
-            durable=durable,
-            outpost=outpost,
-        )
+        at = self._journal.now()
+        events = desktops.started(self._journal.desktop(id), at=at, ip_address=ip_address, reached=reached)
         return await self._change(id, events, SYSTEM)
 
     async def failed(self, id: str, error: Error, *, next_try_at: Time | None) -> Desktop:
@@ -120,13 +112,18 @@ class Desktops:
         return await self._change(id, events, SYSTEM)
 
     async def link_changed(
-        self, id: str, link: LinkState, *, error: Error | None = None, next_try_at: Time | None = None
+        self,
+        id: str,
+        link: LinkState,
+        *,
+        error: Error | None = None,
+        next_try_at: Time | None = None,
+        reached: Reached | None = None,
     ) -> Desktop:
         """The connection came or went."""
         await self._journal.ready()
-        events = desktops.link_changed(
-            self._journal.desktop(id), link, at=self._journal.now(), error=error, next_try_at=next_try_at
-        )
+        desktop, at = self._journal.desktop(id), self._journal.now()
+        events = desktops.link_changed(desktop, link, at=at, error=error, next_try_at=next_try_at, reached=reached)
         return await self._change(id, events, SYSTEM)
 
     async def agent_ready(self, id: str, ready: bool) -> Desktop:

@@ -258,6 +258,12 @@ class Tasks:
         at = msgspec.UNSET if executed_at is None else executed_at
         return await self._change(task, tasks.enter_phase(task, phase, executed_at=at), SYSTEM)
 
+    async def begin(self, id: str, *, instance_id: str, boot_id: str, attempt: int) -> Task:
+        """An outpost will be asked to run it; when this returns that may happen, if it is still running."""
+        task = await self._journal.task(id)
+        events = tasks.begin(task, instance_id=instance_id, boot_id=boot_id, attempt=attempt)
+        return await self._change(task, events, SYSTEM)
+
     async def finish(self, id: str, end: RunEnd) -> Task:
         """A run is over; all its output is durable already."""
         task = await self._journal.task(id)

@@ -158,6 +158,19 @@ def _prepare(directory: Path) -> _Kept:
     )
 
 
+def _let_outposts_leave(folder: Path) -> None:
+    """The demo ends: its outposts leave, unless something still runs there; then they leave when it has ended."""
+    for path in folder.glob(".local/state/mission-control/*/*/sock-*"):
+        here = os.open(path.parent, os.O_RDONLY)
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as outpost:
+            outpost.settimeout(1.0)
+            outpost.connect(f"/proc/self/fd/{here}/{path.name}" if Path("/proc/self/fd").exists() else str(path))
+            outpost.sendall(b"I0000")
+            while outpost.recv(64):
+                pass
+        os.close(here)
+
+
 async def live(directory: Path) -> None:
     """Be the demo world until standard input ends or a signal says so."""
     folder, host_key, client_key, token, before = _prepare(directory)
@@ -188,6 +201,7 @@ async def live(directory: Path) -> None:
                 await _told_to_end()
     finally:
         shell.end_what_is_left()
+        await anyio.to_thread.run_sync(_let_outposts_leave, folder)
 
 
 async def _told_to_end() -> None:

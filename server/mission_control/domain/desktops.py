@@ -15,7 +15,20 @@ from msgspec import UNSET, UnsetType
 
 from . import limits
 from .addresses import host_problem, username_problem
-from .entities import Agent, AgentKind, AgentVia, Auth, AuthKind, Desktop, HostKey, LinkState, OutpostFacts, Ssh, Task
+from .entities import (
+    Agent,
+    AgentKind,
+    AgentVia,
+    Auth,
+    AuthKind,
+    Desktop,
+    HostKey,
+    LinkState,
+    OutpostFacts,
+    OutpostOptions,
+    Ssh,
+    Task,
+)
 from .errors import (
     DESKTOP_HAS_RUNNING_TASKS,
     DESKTOP_REMOVED,
@@ -85,7 +98,14 @@ class NewAgent(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     url: str
     token: str | None = None
     model: str | None = None
-    via: AgentVia = "direct"
+    via: AgentVia = "ssh"
+
+
+class NewOutpost(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How its outpost is started, where the usual way does not do: another Python, another place for its files."""
+
+    python: str = OutpostOptions().python
+    directory: str | None = None
 
 
 class NewDesktop(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -96,6 +116,7 @@ class NewDesktop(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     agent: NewAgent | None = None
     labels: tuple[str, ...] = ()
     max_concurrent_tasks: int = limits.CONCURRENT_TASKS_DEFAULT
+    outpost: NewOutpost = NewOutpost()
 
 
 class SshEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -116,10 +137,26 @@ class DesktopEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     agent: NewAgent | UnsetType | None = UNSET
     labels: tuple[str, ...] | UnsetType = UNSET
     max_concurrent_tasks: int | UnsetType = UNSET
+    outpost: NewOutpost | UnsetType = UNSET
+
+
+class Reached(Value, frozen=True, kw_only=True):
+    """What is found when a desktop is connected: its system, and its outpost or why there is none."""
+
+    os: str | None = None
+    outpost: OutpostFacts | None = None
+    not_durable_because: str | None = None
+
+    @property
+    def durable(self) -> bool:
+        return self.outpost is not None
 
 
 DEFAULT_PORT = 22
 
+PATH_CHARACTERS_MAX = 1000
+
+_PYTHON = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]*")  # what means itself in every shell
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
@@ -145,7 +182,23 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
         check("/maxConcurrentTasks", f"is not between 1 and {limits.CONCURRENT_TASKS_MAX}")
     if new.agent:
         check("/agent/url", _url_problem(new.agent.url))
+    check("/outpost/python", _python_problem(new.outpost.python))
+    if new.outpost.directory is not None:
+        check("/outpost/directory", _directory_problem(new.outpost.directory))
     return errors
+
+
+def _python_problem(python: str) -> str | None:
+    if not _PYTHON.fullmatch(python) or len(python) > PATH_CHARACTERS_MAX:
+        return "is not the name or path of a Python interpreter, in letters, digits and _ . / + -"
+    return None
+
+
+def _directory_problem(directory: str) -> str | None:
+    is_absolute = directory.startswith(("/", "~/"))
+    if not is_absolute or not directory.isprintable() or len(directory) > PATH_CHARACTERS_MAX:
+        return "is not a path on the desktop that begins with / or ~/"
+    return None
 
 
 def _name_problem(name: str) -> str | None:
@@ -204,6 +257,7 @@ def create(
             agent=_agent_of(new.agent),
             labels=new.labels,
             max_concurrent_tasks=new.max_concurrent_tasks,
+            outpost_options=_options_of(new.outpost),
             error=error,
         )
     ]
@@ -233,6 +287,10 @@ def _agent_of(new: NewAgent | None) -> Agent | None:
     if new is None:
         return None
     return Agent(kind=new.kind, url=base_url(new.url), model=new.model, via=new.via, has_token=bool(new.token))
+
+
+def _options_of(new: NewOutpost) -> OutpostOptions:
+    return OutpostOptions(python=new.python, directory=new.directory)
 
 
 def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
@@ -265,12 +323,20 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     name = desktop.name if changes.name is UNSET else changes.name
     labels = desktop.labels if changes.labels is UNSET else changes.labels
     most = desktop.max_concurrent_tasks if changes.max_concurrent_tasks is UNSET else changes.max_concurrent_tasks
-    _check_edit(name, ssh, labels, most)
+    options = desktop.outpost_options if changes.outpost is UNSET else _options_of(changes.outpost)
+    boots = boots or options != desktop.outpost_options
+    _check_edit(name, ssh, labels, most, options)
     status = desktop.status
     if boots and status != "stopped":
         status = "booting" if ssh.host_key_fingerprint else "pending"
     changed = msgspec.structs.replace(
-        desktop, name=name, ssh=ssh, agent=agent, labels=labels, max_concurrent_tasks=most
+        desktop,
+        name=name,
+        ssh=ssh,
+        agent=agent,
+        labels=labels,
+        max_concurrent_tasks=most,
+        outpost_options=options,
     )
     if changed == desktop and not boots and not rekeyed:
         return []
@@ -285,6 +351,7 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
             agent_ready=desktop.agent_ready and agent == desktop.agent and not rekeyed,
             labels=labels,
             max_concurrent_tasks=most,
+            outpost_options=options,
             error=None if boots else desktop.error,
         )
     ]
@@ -309,7 +376,7 @@ def _edited_agent(desktop: Desktop, new: NewAgent | UnsetType | None, *, moved: 
     return agent, False
 
 
-def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int) -> None:
+def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int, options: OutpostOptions) -> None:
     as_new = NewDesktop(
         name=name,
         ssh=NewSsh(
@@ -321,6 +388,7 @@ def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int) -> None
         ),
         labels=labels,
         max_concurrent_tasks=most,
+        outpost=NewOutpost(python=options.python, directory=options.directory),
     )
     if wrong := problems_of(as_new):
         raise invalid_fields(wrong)
@@ -361,9 +429,7 @@ def _updated(desktop: Desktop, **changes: object) -> DesktopUpdated:
     return DesktopUpdated(desktop_id=desktop.id, version=desktop.version + 1, **facts)  # type: ignore[arg-type]
 
 
-def started(
-    desktop: Desktop, *, at: Time, ip_address: str | None, os: str | None, durable: bool, outpost: OutpostFacts | None
-) -> list[Event]:
+def started(desktop: Desktop, *, at: Time, ip_address: str | None, reached: Reached) -> list[Event]:
     """It is connected and its shell answers. Nothing for one that is out of service or already known to be up."""
     if desktop.status in ("stopped", "pending") or desktop.removed_at:
         return []
@@ -380,9 +446,10 @@ def started(
             next_try_at=None,
             last_seen_at=at,
             ip_address=ip_address,
-            os=os,
-            durable=durable,
-            outpost=outpost,
+            os=reached.os,
+            durable=reached.durable,
+            not_durable_because=reached.not_durable_because,
+            outpost=reached.outpost,
         )
     ]
 
@@ -407,12 +474,25 @@ def failed(desktop: Desktop, error: Error, *, next_try_at: Time | None) -> list[
 
 
 def link_changed(
-    desktop: Desktop, link: LinkState, *, at: Time, error: Error | None = None, next_try_at: Time | None = None
+    desktop: Desktop,
+    link: LinkState,
+    *,
+    at: Time,
+    error: Error | None = None,
+    next_try_at: Time | None = None,
+    reached: Reached | None = None,
 ) -> list[Event]:
-    """The connection came or went; the status stays until it has been away for long, and an error keeps its reason."""
+    """The connection came or went; the status stays until it has been away for long, and an error keeps its reason.
+
+    Where it came, `reached` is what was found.
+    """
     if desktop.status == "error" and error is None:
         error = desktop.error
-    if desktop.removed_at or (desktop.link == link and desktop.error == error):
+    found: dict[str, object] = {}
+    if reached:
+        found = {name: getattr(reached, name) for name in ("os", "durable", "not_durable_because", "outpost")}
+    is_news = any(getattr(desktop, name) != value for name, value in found.items())
+    if desktop.removed_at or (desktop.link == link and desktop.error == error and not is_news):
         return []
     return [
         DesktopLink(
@@ -424,6 +504,7 @@ def link_changed(
             error=error,
             next_try_at=next_try_at,
             last_seen_at=at if link == "up" or desktop.link == "up" else desktop.last_seen_at,
+            **found,  # type: ignore[arg-type]
         )
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .values import Actor, Error, Role, Time, Usage, Value
+from .values import Actor, Error, LeftRunning, Role, Time, Usage, Value
 
 TaskType = Literal["prompt", "command"]
 TaskStatus = Literal["pending", "running", "review", "done", "failed", "cancelled"]
@@ -43,6 +43,9 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     phase: Phase | None = None
     executed_at: Time | None = None  # the desktop began; timeout and duration count from here
     cancel_requested_at: Time | None = None
+    instance_id: str | None = None  # the outpost that was asked to run it; None in direct mode
+    boot_id: str | None = None  # and since which boot of its desktop
+    attempt: int = 0  # a prompt's requests are numbered from 1; a command has one run
     duration_ms: int | None = None
     title: str | None = None
     labels: tuple[str, ...] = ()
@@ -51,7 +54,7 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     session_id: str | None = None  # prompts that share it continue one conversation with the agent
     exit_code: int | None = None
     signal: str | None = None
-    left_running: tuple[str, ...] | None = None
+    left_running: tuple[LeftRunning, ...] | None = None
     error: Error | None = None
     result: str | None = None
     feedback: str | None = None
@@ -132,20 +135,29 @@ class Agent(Value, frozen=True, kw_only=True):
     kind: AgentKind
     url: str
     model: str | None = None
-    via: AgentVia = "direct"
+    via: AgentVia = "ssh"
     has_token: bool = False
 
 
 class OutpostFacts(Value, frozen=True, kw_only=True):
-    """What keeps runs alive on the desktop."""
+    """What keeps runs alive on the desktop, as it said when it was attached. `warning` says what may still end it."""
 
     version: str
     python: str
     directory: str
+    warning: str | None = None
+
+
+class OutpostOptions(Value, frozen=True, kw_only=True):
+    """How the outpost of a desktop is started: its interpreter, and where its files are (None: the usual place)."""
+
+    python: str = "python3"
+    directory: str | None = None
 
 
 class DesktopFacts(Value, frozen=True, kw_only=True):
-    """What is known about a desktop. `durable` tells whether its runs survive a lost connection."""
+    """What is known about a desktop. `durable` tells whether its runs survive a lost connection, and if they do not,
+    `notDurableBecause` why."""
 
     name: str
     status: DesktopStatus
@@ -161,7 +173,9 @@ class DesktopFacts(Value, frozen=True, kw_only=True):
     link: LinkState = "down"
     next_try_at: Time | None = None
     durable: bool = False
+    not_durable_because: str | None = None
     outpost: OutpostFacts | None = None
+    outpost_options: OutpostOptions = OutpostOptions()
     os: str | None = None
     last_seen_at: Time | None = None
     error: Error | None = None

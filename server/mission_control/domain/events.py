@@ -19,6 +19,7 @@ from .entities import (
     DesktopStatus,
     LinkState,
     OutpostFacts,
+    OutpostOptions,
     Phase,
     Settings,
     Ssh,
@@ -26,7 +27,7 @@ from .entities import (
     TaskStatus,
 )
 from .progress import Progress
-from .values import Error, Role, Time, Usage, Value
+from .values import Error, LeftRunning, Role, StreamSums, Time, Usage, Value
 
 T = TypeVar("T")
 Maybe = Union[T, UnsetType]  # noqa: UP007 - a union that takes a parameter
@@ -72,7 +73,8 @@ class TaskStarted(Value, frozen=True, kw_only=True):
 
 
 class TaskPhase(Value, frozen=True, kw_only=True):
-    """What people wait for while it runs. `starting` is in the log before anything is sent to the desktop."""
+    """What people wait for while it runs. Before anything is sent to an outpost the log has `starting` with the outpost
+    that will be asked; a further `attempt` of a prompt may keep the phase that it is in."""
 
     TYPE: ClassVar[str] = "task.phase"
     task_id: str
@@ -81,6 +83,9 @@ class TaskPhase(Value, frozen=True, kw_only=True):
     version: int
     phase: Phase
     executed_at: Maybe[Time] = UNSET
+    instance_id: Maybe[str] = UNSET
+    boot_id: Maybe[str] = UNSET
+    attempt: Maybe[int] = UNSET
 
 
 class TaskCancelRequested(Value, frozen=True, kw_only=True):
@@ -95,7 +100,8 @@ class TaskCancelRequested(Value, frozen=True, kw_only=True):
 
 
 class TaskEnd(Value, frozen=True, kw_only=True):
-    """What is known when a run is over. Durations are milliseconds from `executedAt`."""
+    """What is known when a run is over. Durations are milliseconds from `executedAt`; `streams` are the sums that were
+    made at the command's pipes, which what is recorded was compared with."""
 
     task_id: str
     desktop_id: str
@@ -103,13 +109,15 @@ class TaskEnd(Value, frozen=True, kw_only=True):
     version: int
     completed_at: Time | None
     phase: None = None
+    executed_at: Maybe[Time] = UNSET
     exit_code: Maybe[int | None] = UNSET
     signal: Maybe[str | None] = UNSET
     duration_ms: Maybe[int | None] = UNSET
     error: Maybe[Error | None] = UNSET
     result: Maybe[str | None] = UNSET
     usage: Maybe[Usage | None] = UNSET
-    left_running: Maybe[tuple[str, ...] | None] = UNSET
+    left_running: Maybe[tuple[LeftRunning, ...] | None] = UNSET
+    streams: Maybe[dict[Stream, StreamSums]] = UNSET
     feedback: Maybe[str | None] = UNSET
 
 
@@ -160,7 +168,8 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     """A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
 
     `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8.
+    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
+    came after the task had failed because its desktop was away.
     """
 
     TYPE: ClassVar[str] = "task.output"
@@ -174,16 +183,18 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     crc: int
     text: Maybe[str] = UNSET
     base64: Maybe[str] = UNSET
+    late: Maybe[bool] = UNSET
 
 
 class TaskOutputGap(Value, frozen=True, kw_only=True):
-    """Bytes of the run that are known to be lost, as positions of the run."""
+    """Bytes of the run that are known to be lost, as positions of the run; `streams` are the offsets behind them."""
 
     TYPE: ClassVar[str] = "task.outputGap"
     task_id: str
     start: int = msgspec.field(name="from")
     to: int
     reason: str
+    streams: dict[Stream, int] = {}
 
 
 class TaskResponse(Value, frozen=True, kw_only=True):
@@ -245,15 +256,20 @@ class DesktopUpdated(_DesktopChange, frozen=True, kw_only=True):
     agent: Maybe[Agent | None] = UNSET
     labels: Maybe[tuple[str, ...]] = UNSET
     max_concurrent_tasks: Maybe[int] = UNSET
+    outpost_options: Maybe[OutpostOptions] = UNSET
 
 
-class DesktopStarted(_DesktopChange, frozen=True, kw_only=True):
+class _DesktopReached(_DesktopChange, frozen=True, kw_only=True):
+    durable: Maybe[bool] = UNSET
+    not_durable_because: Maybe[str | None] = UNSET
+    os: Maybe[str | None] = UNSET
+    outpost: Maybe[OutpostFacts | None] = UNSET
+
+
+class DesktopStarted(_DesktopReached, frozen=True, kw_only=True):
     """It can be used: connected, authenticated, and its shell answers."""
 
     TYPE: ClassVar[str] = "desktop.started"
-    durable: Maybe[bool] = UNSET
-    os: Maybe[str | None] = UNSET
-    outpost: Maybe[OutpostFacts | None] = UNSET
 
 
 class DesktopStopped(_DesktopChange, frozen=True, kw_only=True):
@@ -268,7 +284,7 @@ class DesktopError(_DesktopChange, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "desktop.error"
 
 
-class DesktopLink(_DesktopChange, frozen=True, kw_only=True):
+class DesktopLink(_DesktopReached, frozen=True, kw_only=True):
     """The connection to it came, went, or is being tried again."""
 
     TYPE: ClassVar[str] = "desktop.link"

@@ -27,6 +27,7 @@ from .events import (
     ApprovalCreated,
     ApprovalResolved,
     Event,
+    Stream,
     TaskArchived,
     TaskCancelled,
     TaskCancelRequested,
@@ -38,7 +39,7 @@ from .events import (
     TaskStarted,
     TaskUpdated,
 )
-from .values import Actor, Error, Time, Usage, Value
+from .values import Actor, Error, LeftRunning, StreamSums, Time, Usage, Value
 
 Decision = Literal["approve", "reject"]
 E = TypeVar("E", TaskReview, TaskCompleted, TaskFailed, TaskCancelled)
@@ -85,7 +86,9 @@ class RunEnd(Value, frozen=True, kw_only=True):
     duration_ms: int | None = None
     result: str | None = None
     usage: Usage | None = None
-    left_running: tuple[str, ...] | None = None
+    left_running: tuple[LeftRunning, ...] | None = None
+    streams: dict[Stream, StreamSums] | None = None
+    executed_at: Time | None = None  # where it ended before anybody had said that it began
 
 
 def _content_errors(type: TaskType, content: str) -> str | None:
@@ -241,6 +244,26 @@ def enter_phase(task: Task, phase: Phase, *, executed_at: Time | UnsetType = UNS
     ]
 
 
+def begin(task: Task, *, instance_id: str, boot_id: str, attempt: int) -> list[Event]:
+    """Say which outpost is asked to run it, and for the how manieth time, before it is; nothing when it is over."""
+    if task.status != "running":
+        return []
+    assert task.phase is not None and attempt > task.attempt, "each attempt is a run of its own"
+    phase: Phase = "starting" if task.phase == "queued" else task.phase
+    return [
+        TaskPhase(
+            task_id=task.id,
+            desktop_id=task.desktop_id,
+            status="running",
+            version=task.version + 1,
+            phase=phase,
+            instance_id=instance_id,
+            boot_id=boot_id,
+            attempt=attempt,
+        )
+    ]
+
+
 def cancel(task: Task, *, at: Time) -> list[Event]:
     """End a task by hand: at once while nothing runs on the desktop, else as a request to the desktop.
 
@@ -306,6 +329,8 @@ def _ended(kind: type[E], task: Task, status: TaskStatus, end: RunEnd, completed
         result=end.result,
         usage=end.usage,
         left_running=end.left_running,
+        streams=UNSET if end.streams is None else end.streams,
+        executed_at=UNSET if end.executed_at is None or task.executed_at else end.executed_at,
     )
 
 

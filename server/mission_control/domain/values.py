@@ -36,6 +36,25 @@ class Error(Value, frozen=True, kw_only=True):
     message: str
 
 
+class LeftRunning(Value, frozen=True, kw_only=True):
+    """A process that outlived its command on the desktop."""
+
+    pid: int
+    user: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} of {self.user}: {self.command}"
+
+
+class StreamSums(Value, frozen=True, kw_only=True):
+    """What one stream of a run was in all, as it was counted at the command's pipe."""
+
+    bytes: int
+    crc: int  # CRC-32
+    sha256: str  # hexadecimal
+
+
 class Usage(Value, frozen=True, kw_only=True):
     """Tokens that an agent reported for one prompt."""
 

@@ -6,13 +6,14 @@ from typing import Literal
 
 from .values import Error, Value
 
-CheckName = Literal["connect", "host_key", "authenticate", "shell", "agent"]
+CheckName = Literal["connect", "host_key", "authenticate", "shell", "outpost", "agent"]
 
 
 class Metrics(Value, frozen=True, kw_only=True):
     """The newest figures of a desktop, by its id; None is unknown.
 
-    `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute.
+    `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute, `runs` counts
+    what the outpost keeps alive there.
     """
 
     id: str
@@ -20,6 +21,7 @@ class Metrics(Value, frozen=True, kw_only=True):
     memory: float | None = None
     disk: float | None = None
     load: float | None = None
+    runs: int | None = None
 
 
 class CheckStep(Value, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ import zlib
 PROTOCOL = 1
 
 # Kinds of frames. From the server:
-START, ATTACH, ACK, CANCEL, FORGET, BEAT, REMOVE = 1, 2, 3, 4, 5, 6, 7
+START, ATTACH, ACK, CANCEL, FORGET, BEAT, REMOVE, LEAVE = 1, 2, 3, 4, 5, 6, 7, 8
 # To the server; the last three are also the records of a journal:
 HELLO, STATE, METRICS, OUTPUT, RESPONSE, END = 16, 17, 18, 32, 33, 34
 STDOUT, STDERR, BODY = 1, 2, 3
@@ -51,7 +51,7 @@ HEAD_BYTES = HEAD.size + CHECK.size
 NO_RUN = bytes(16)
 
 RECORD_BYTES_MAX = 256 << 10  # payload of one record: what a control frame may have to wait for
-FRAME_BYTES_MAX = 2 << 20  # of a frame from the server: the largest prompt, escaped as JSON
+FRAME_BYTES_MAX = 16 << 20  # of a frame from the server: the largest prompt with its history, escaped as JSON twice
 SEGMENT_BYTES = 4 << 20
 QUOTA_BYTES = 64 << 20  # journal of one run that is not committed yet; beyond it the command waits
 SPAN_BYTES = 64 << 10  # neighbouring records are handled together up to this
@@ -1059,7 +1059,7 @@ class Daemon:
             elif run.is_draining and not run.end and not run.has_told:
                 run.has_told = True  # worth telling only when it takes a while
                 self.report(run)
-        if self.channel or any(run.supervisor for run in self.runs.values()):
+        if self.channel or not self.is_idle():
             self.idle_since = now
         elif now - self.idle_since > self.config.get("idle", IDLE_S):
             self.leave("idle")
@@ -1072,6 +1072,13 @@ class Daemon:
             if not is_ours:
                 log("the directory was wiped")
                 os._exit(0)
+
+    def is_idle(self):
+        return not any(run.supervisor for run in self.runs.values())
+
+    def leave_if_idle(self, why):
+        if self.is_idle():
+            self.leave(why)
 
     def leave(self, why):
         log("leaving: %s" % why)
@@ -1286,6 +1293,9 @@ class Daemon:
             head, extra = peer.recvmsg(5, socket.CMSG_SPACE(8))[:2]
             if head[:1] == b"L":
                 return self.leave("a newer version comes")  # the relay goes on when our end of this closes
+            if head[:1] == b"I":
+                self.leave_if_idle("asked to, since nothing runs")
+                return peer.close()
             fds = struct.unpack("2i", extra[0][2][:8])
             size, data = int.from_bytes(head[1:5], "big"), b""
             while len(data) < size:
@@ -1431,8 +1441,10 @@ class Daemon:
                 self.forget(run)
             elif run:
                 run.is_unwanted = True
-        elif kind == REMOVE and not any(run.supervisor for run in self.runs.values()):
+        elif kind == REMOVE and self.is_idle():
             self.remove_everything()
+        elif kind == LEAVE:
+            self.leave_if_idle("the server stops")
 
     def forget(self, run):
         """The server has everything of it, the end included: only the end is kept, for a while."""

@@ -102,6 +102,11 @@ class SshFailure(Exception):
         """Whether a person must act before another try can succeed."""
         return self.code in PERMANENT
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it is not tried again before a person says so."""
+        return False
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 

@@ -1,4 +1,5 @@
-"""The connections to all desktops: one kept link each, what it reports, and whether the agents are ready.
+"""The connections to all desktops: one kept link each with the outpost behind it, what it reports, and whether the
+agents are ready.
 
 Like the runner, it reads the log: a desktop that was added, changed or restarted is connected anew, a removed one is
 let go. What a link says becomes events: `desktop.started` when the desktop can be used, `desktop.link` when the
@@ -8,7 +9,7 @@ connection comes and goes, `desktop.error` when it has been away for long or nee
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from time import monotonic
 
@@ -18,8 +19,8 @@ import structlog
 
 from ..control.door import Control
 from ..domain import desktops
-from ..domain.desktops import NewSsh
-from ..domain.entities import Agent, Desktop, HostKey
+from ..domain.desktops import NewSsh, Reached
+from ..domain.entities import Agent, Desktop, HostKey, OutpostFacts
 from ..domain.errors import Refused
 from ..domain.filters import Filter
 from ..domain.times import microseconds, rfc3339
@@ -42,13 +43,21 @@ from .connection import (
     offered_host_keys,
 )
 from .direct import CommandRefused, open_command
-from .link import Link, LinkStatus, open_link
+from .install import Attachment
+from .link import CONNECTING_MAX, Failure, Link, LinkStatus, open_link
+from .outpost_link import OutpostFailure, OutpostLink, open_outpost
 
 AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
 AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
 SHELL_SECONDS_MAX = 10.0
 NEW_KEYS_SECONDS = 60.0  # between two looks at the host keys of a desktop that is not the confirmed host any more
 RETRY_SECONDS = 1.0  # between two tries to record what a link says while the log takes none
+
+KILL_USER_PROCESSES = (
+    "systemd ends this account's processes at its last logout (KillUserProcesses=yes), and with them what runs here. "
+    "Let the account linger (loginctl enable-linger), then restart the desktop here."
+)
+NO_OUTPOST = "Runs here are not durable: they end with the connection."
 
 _WATCHED = frozenset(("desktop.created", "desktop.updated", "desktop.removed"))
 _logger = structlog.get_logger(__name__)
@@ -60,6 +69,7 @@ class _Watch:
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
         self.link: Link | None = None
+        self.not_durable_because: str | None = None
 
 
 class Fleet:
@@ -69,23 +79,55 @@ class Fleet:
         self._control = control
         self._group = group
         self._watches: dict[str, _Watch] = {}
+        self._came_up = anyio.Event()  # some link did
+        self._connecting = anyio.CapacityLimiter(CONNECTING_MAX)
         self._shown_at: dict[str, float] = {}  # desktop → when other host keys than the confirmed one were taken down
 
     def metrics(self) -> dict[str, Metrics]:
-        """The newest figures by desktop id; a desktop in direct mode has none."""
-        return {}
+        """The newest figures by desktop id; a desktop without an outpost has none."""
+        return {
+            id: Metrics(id=id, cpu=now.cpu, memory=now.memory, disk=now.disk, load=now.load, runs=now.runs)
+            for id in self._watches
+            if (outpost := self.outpost_of(id)) and (now := outpost.metrics)
+        }
 
     def is_up(self, desktop_id: str) -> bool:
         """Whether a command could be started there now."""
-        watch = self._watches.get(desktop_id)
-        return watch is not None and watch.link is not None and watch.link.status.phase == "up"
+        link = self._link(desktop_id)
+        return link is not None and link.status.phase == "up"
+
+    def outpost_of(self, desktop_id: str) -> OutpostLink | None:
+        """The attached outpost of a desktop, if there is one now."""
+        link = self._link(desktop_id)
+        return link.outpost if link else None
+
+    async def outpost(self, desktop_id: str) -> OutpostLink:
+        """The attached outpost of a desktop, as soon as there is one."""
+        while (found := self.outpost_of(desktop_id)) is None:
+            await self._came_up.wait()
+        return found
+
+    async def link_up(self, desktop_id: str) -> Link:
+        """The link of a desktop, as soon as it is up."""
+        while (link := self._link(desktop_id)) is None or link.status.phase != "up":
+            await self._came_up.wait()
+        return link
 
     async def connection(self, desktop_id: str) -> SshConnection:
         """The kept connection of a desktop. Raises SshFailure."""
-        watch = self._watches.get(desktop_id)
-        if watch is None or watch.link is None:
+        if (link := self._link(desktop_id)) is None:
             raise SshFailure("connection_lost", "The desktop is not connected.")
-        return await watch.link.connection()
+        return await link.connection()
+
+    def _link(self, desktop_id: str) -> Link | None:
+        watch = self._watches.get(desktop_id)
+        return watch.link if watch else None
+
+    def leave(self) -> None:
+        """Ask every outpost where nothing runs to leave: this server stops."""
+        for id in self._watches:
+            if outpost := self.outpost_of(id):
+                outpost.leave()
 
     async def offered(self, ssh: NewSsh) -> list[HostKey]:
         """The host keys that a host can prove. Raises Unreachable."""
@@ -104,10 +146,13 @@ class Fleet:
             target = await self._target(desktop)
             if desktop.agent is not None:
                 token = await self._control.desktops.secret(desktop.id, "agentToken")
-                endpoint = probe.AgentEndpoint(desktop.agent.url, token, desktop.agent.kind)
+                endpoint = probe.AgentEndpoint(desktop.agent.url, token, desktop.agent.kind, desktop.agent.via)
         except SecretUnreadable as error:
             return CheckReport(ok=False, steps=(CheckStep(name="authenticate", ok=False, detail=str(error), ms=0),))
-        steps = await probe.check(target, endpoint)
+        # A second attach would take the outpost over from the kept link: that one says how it stands.
+        steps = await probe.check(
+            target, endpoint, outpost=self._check_outpost(desktop), ask=self.outpost_of(desktop.id)
+        )
         return CheckReport(
             ok=probe.is_ok(steps),
             steps=tuple(CheckStep(name=one.name, ok=one.ok, detail=one.detail, ms=round(one.ms)) for one in steps),
@@ -127,6 +172,8 @@ class Fleet:
     def watch(self, desktop: Desktop) -> None:
         """Connect to a desktop, anew if it was; let go of a removed one."""
         if old := self._watches.pop(desktop.id, None):
+            if desktop.removed_at and old.link and old.link.outpost:
+                old.link.outpost.remove()  # nothing runs there any more: leave nothing behind
             old.scope.cancel()
         if desktop.removed_at:
             self._shown_at.pop(desktop.id, None)
@@ -170,9 +217,14 @@ class Fleet:
         def note(status: LinkStatus) -> None:
             changes.append(status)
             news.set()
+            if status.phase == "up":
+                self._came_up.set()
+                self._came_up = anyio.Event()
 
         target = await self._target(desktop)
-        async with open_link(target, note) as link, anyio.create_task_group() as group:
+        attach = partial(self._attach, desktop, watch)
+        opened = open_link(target, note, attach=attach, limiter=self._connecting)
+        async with opened as link, anyio.create_task_group() as group:
             watch.link = link
             try:
                 group.start_soon(self._watch_agent, desktop.id, link)
@@ -181,23 +233,44 @@ class Fleet:
                     if changes:
                         status = changes[-1]
                         changes.clear()
-                        await self._report(desktop.id, link, status)
+                        await self._report(desktop.id, watch, link, status)
                     else:
                         await news.wait()
             finally:
                 watch.link = None
 
-    async def _report(self, desktop_id: str, link: Link, status: LinkStatus) -> None:
+    @asynccontextmanager
+    async def _attach(
+        self, desktop: Desktop, watch: _Watch, connection: SshConnection
+    ) -> AsyncGenerator[OutpostLink | None]:
+        """The outpost behind a connection; None where there cannot be one, and `watch` then knows why."""
+        log, options = self._control.log, desktop.outpost_options
+        attachment = Attachment(
+            server=log.server_id, log=log.log_id, generation=log.head, nonce="", directory=options.directory
+        )
+        async with AsyncExitStack() as stack:
+            outpost, watch.not_durable_because = None, None
+            try:
+                opened = open_outpost(connection, attachment, python=options.python)
+                outpost = await stack.enter_async_context(opened)
+            except OutpostFailure as failure:
+                if failure.code != "outpost_not_possible":
+                    raise
+                watch.not_durable_because = f"{failure.message.rstrip('.')}. {NO_OUTPOST}"
+            yield outpost
+
+    async def _report(self, desktop_id: str, watch: _Watch, link: Link, status: LinkStatus) -> None:
         desktop = self._control.journal.desktop(desktop_id)
         control = self._control.desktops
         match status.phase:
             case "up":
-                await self._came_up(desktop, link)
+                await self._say_up(desktop, watch, link)
             case "down":
                 if status.failure:
-                    if status.failure.code == "host_key_changed":
+                    if isinstance(status.failure, SshFailure) and status.failure.code == "host_key_changed":
                         await self._show_new_keys(desktop, link, status.failure)
-                    await self._say(desktop_id, _error(status.failure), _seconds_until(status.next_try_ms))
+                    next_try_ms = None if status.failure.is_final else status.next_try_ms
+                    await self._say(desktop_id, _error(status.failure), _seconds_until(next_try_ms))
             case "connecting" | "reconnecting":
                 if status.failure is None:
                     return
@@ -222,28 +295,46 @@ class Fleet:
             return  # gone again: a later try shows them
         await self._until_taken(partial(self._control.desktops.offer, desktop.id, offered))
 
-    async def _came_up(self, desktop: Desktop, link: Link) -> None:
-        """Connected: if its shell answers too, it can be used."""
+    async def _say_up(self, desktop: Desktop, watch: _Watch, link: Link) -> None:
+        """Connected: if something can be run there, it can be used."""
         try:
             connection = await link.connection()
-            system = await _system_of(connection)
-        except SshFailure as failure:
-            if link.status.phase == "up":  # else it is lost again already, and the link says so itself
-                await self._say(desktop.id, _error(failure), None)
-            return
+            reached = await self._reached(link, connection, watch)
         except CommandRefused as refused:
             await self._say(desktop.id, Error(code="shell_not_usable", message=refused.message), None)
+            return
+        except (SshFailure, OutpostFailure) as failure:
+            if link.status.phase == "up":  # else it is lost again already, and the link says so itself
+                await self._say(desktop.id, _error(failure), None)
             return
         control = self._control.desktops
         peer: tuple[str, int] | None = connection.ssh.get_extra_info("peername")
         if desktop.status in ("booting", "error"):
-            await self._until_taken(
-                lambda: control.started(
-                    desktop.id, ip_address=peer[0] if peer else None, os=system, durable=False, outpost=None
-                )
-            )
+            ip_address = peer[0] if peer else None
+            await self._until_taken(lambda: control.started(desktop.id, ip_address=ip_address, reached=reached))
         else:
-            await self._until_taken(lambda: control.link_changed(desktop.id, "up"))
+            await self._until_taken(lambda: control.link_changed(desktop.id, "up", reached=reached))
+
+    async def _reached(self, link: Link, connection: SshConnection, watch: _Watch) -> Reached:
+        if outpost := link.outpost:
+            said = outpost.facts
+            warning = KILL_USER_PROCESSES if said.warning == "kill_user_processes" else said.warning
+            facts = OutpostFacts(version=said.version, python=said.python, directory=said.directory, warning=warning)
+            return Reached(os=said.system, outpost=facts)
+        return Reached(os=await _system_of(connection), not_durable_because=watch.not_durable_because)
+
+    def _check_outpost(self, desktop: Desktop) -> probe.OutpostFound:
+        """What the kept link knows of the outpost."""
+        watch, link = self._watches.get(desktop.id), self._link(desktop.id)
+        if link and (outpost := link.outpost):
+            said = outpost.facts
+            return probe.OutpostFound(True, f"Attached: Python {said.python}, in {said.directory}.")
+        if link and link.status.phase == "up":
+            return probe.OutpostFound(False, (watch and watch.not_durable_because) or NO_OUTPOST)
+        failure = link.status.failure if link else None
+        if isinstance(failure, OutpostFailure):
+            return probe.OutpostFound(False, failure.message, failure.code)
+        return probe.OutpostFound(None, "Skipped: the desktop is not connected yet.")
 
     async def _watch_agent(self, desktop_id: str, link: Link) -> None:
         """Look at the agent again and again; only a change is an event."""
@@ -251,17 +342,18 @@ class Fleet:
             desktop = self._control.journal.desktop(desktop_id)
             is_ready = False
             if desktop.agent is not None and desktop.status in ("running", "stopped"):
-                is_ready = await self._is_agent_ready(desktop.id, desktop.agent)
+                is_ready = await self._is_agent_ready(desktop.id, desktop.agent, link)
             if is_ready != desktop.agent_ready:
                 await self._until_taken(partial(self._control.desktops.agent_ready, desktop_id, is_ready))
             await anyio.sleep(AGENT_SECONDS if is_ready or desktop.agent is None else AGENT_SECONDS_UNTIL_READY)
 
-    async def _is_agent_ready(self, desktop_id: str, agent: Agent) -> bool:
+    async def _is_agent_ready(self, desktop_id: str, agent: Agent, link: Link) -> bool:
         try:
             token = await self._control.desktops.secret(desktop_id, "agentToken")
         except SecretUnreadable:
             return False  # a check says why
-        return (await probe.agent_ready(agent.url, token, agent.kind)).is_ready
+        endpoint = probe.AgentEndpoint(agent.url, token, agent.kind, agent.via)
+        return (await probe.agent_ready(endpoint, link.outpost)).is_ready
 
     async def _target(self, desktop: Desktop) -> SshTarget:
         """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""
@@ -318,7 +410,7 @@ def _host_key(key: OfferedKey) -> HostKey:
     return HostKey(type=key.type, fingerprint=key.fingerprint, public_key=key.public_key)
 
 
-def _error(failure: SshFailure) -> Error:
+def _error(failure: Failure) -> Error:
     return Error(code=failure.code, message=failure.message)
 
 

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     FORGET = 5
     BEAT = 6
     REMOVE = 7
+    LEAVE = 8
     HELLO = 16
     STATE = 17
     METRICS = 18

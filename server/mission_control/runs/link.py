@@ -1,9 +1,10 @@
-"""The kept link of one desktop: a table of what happens when, and a shell that connects and waits.
+"""The kept link of one desktop, its SSH connection and the outpost behind it: a table of what happens when, and a shell
+that connects, attaches and waits.
 
 - connecting: the first attempts. reconnecting: it was up, and will be tried again by backoff. Both turn into down after
   `LinkPolicy.patience_ms` without success; before that nobody is told that anything is wrong with the desktop.
-- down: it is still tried, by backoff; with a failure that only a person can mend (`SshFailure.is_permanent`) at once
-  down and tried rarely. A success turns any phase into up.
+- down: it is still tried, by backoff; with a failure that only a person can mend (`is_permanent`) at once down and
+  tried rarely, or not at all (`is_final`). A success turns any phase into up.
 
 `step` is pure: time (monotonic milliseconds) and jitter are in its inputs.
 """
@@ -11,8 +12,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from time import monotonic
 from typing import Literal, TypeAlias
 
@@ -22,8 +23,18 @@ from msgspec.structs import replace
 
 from .backoff import delay_s
 from .connection import LIMITS, ConnectionLimits, SshConnection, SshFailure, SshTarget, open_connection
+from .outpost_link import OutpostFailure, OutpostLink
+
+Failure: TypeAlias = SshFailure | OutpostFailure
+Attach: TypeAlias = Callable[[SshConnection], AbstractAsyncContextManager[OutpostLink | None]]
+"""Attaches the outpost of a connected desktop; None where there cannot be one. Raises OutpostFailure, SshFailure."""
+
+CONNECTING_MAX = 64  # desktops that are connected at the same time: after a restart all of them want to be
 
 Phase = Literal["connecting", "up", "reconnecting", "down"]
+
+
+NEVER_MS = 10 * 365 * 86_400_000  # until somebody hurries it
 
 
 class LinkPolicy(Struct, frozen=True, kw_only=True):
@@ -44,7 +55,7 @@ class LinkStatus(Struct, frozen=True, kw_only=True):
     since_ms: int  # up: when it came up; otherwise: since when it has not been up
     next_try_ms: int | None = None  # when it will be tried again; None while it is up or being tried
     failures: int = 0  # in a row
-    failure: SshFailure | None = None  # the last one; None while up
+    failure: Failure | None = None  # the last one; None while up
 
     @property
     def wire(self) -> Literal["up", "reconnecting", "down"]:
@@ -70,7 +81,7 @@ class Failed(Struct, frozen=True):
     """The attempt failed, or the connection was lost."""
 
     at_ms: int
-    failure: SshFailure
+    failure: Failure
     jitter: float  # 0 to 1
 
 
@@ -104,11 +115,13 @@ def step(status: LinkStatus, given: Input, policy: LinkPolicy = POLICY) -> LinkS
             return status if status.next_try_ms is None else replace(status, next_try_ms=at_ms)
 
 
-def _failed(status: LinkStatus, at_ms: int, failure: SshFailure, jitter: float, policy: LinkPolicy) -> LinkStatus:
+def _failed(status: LinkStatus, at_ms: int, failure: Failure, jitter: float, policy: LinkPolicy) -> LinkStatus:
     was_up = status.phase == "up"
     was_stable = was_up and at_ms - status.since_ms >= policy.stable_ms
     failures = 1 if was_stable else status.failures + 1
     delay_ms = policy.permanent_retry_ms if failure.is_permanent else round(delay_s(failures, jitter) * 1000)
+    if failure.is_final:
+        delay_ms = NEVER_MS
     failed = LinkStatus(
         phase="reconnecting" if was_up else status.phase,
         since_ms=at_ms if was_up else status.since_ms,
@@ -132,7 +145,7 @@ def _is_out_of_patience(status: LinkStatus, at_ms: int, policy: LinkPolicy) -> b
 
 
 class Link:
-    """One kept connection, opened again whenever it is lost. Made by `open_link`."""
+    """One kept connection, opened again whenever it, or the channel to the outpost, is lost. Made by `open_link`."""
 
     def __init__(
         self,
@@ -140,13 +153,18 @@ class Link:
         on_change: Callable[[LinkStatus], None] | None,
         limits: ConnectionLimits,
         policy: LinkPolicy,
+        attach: Attach | None,
+        limiter: anyio.CapacityLimiter | None,
     ) -> None:
         self.target = target
         self._on_change = on_change
+        self._attach = attach
+        self._limiter = limiter
         self._limits = limits
         self._policy = policy
         self._status = LinkStatus(since_ms=_now_ms())
         self._connection: SshConnection | None = None
+        self._outpost: OutpostLink | None = None
         self._changed = anyio.Event()
         self._attempt_count = 0
         self._is_dropped = False
@@ -156,10 +174,15 @@ class Link:
         """How it stands now."""
         return self._status
 
+    @property
+    def outpost(self) -> OutpostLink | None:
+        """The attached outpost; None while the link is not up, and where there cannot be one."""
+        return self._outpost if self._outpost is not None and self._outpost.is_open else None
+
     async def connection(self) -> SshConnection:
         """The open connection: at once, or as soon as the link is up.
 
-        Raises the `SshFailure` that keeps it down. While it is connecting or reconnecting this waits, at most for the
+        Raises the failure that keeps it down. While it is connecting or reconnecting this waits, at most for the
         link's patience. The connection may be lost at any later moment: whoever uses it gets that error there.
         """
         while True:
@@ -191,15 +214,20 @@ class Link:
         while True:
             self._attempt_count += 1
             self._feed(Trying())
+            failure: Failure
             try:
-                async with open_connection(self.target, limits=self._limits) as connection:
+                async with AsyncExitStack() as stack:
+                    async with self._limiter or nullcontext():
+                        connection = await stack.enter_async_context(open_connection(self.target, limits=self._limits))
+                        attach = self._attach(connection) if self._attach else nullcontext()
+                        self._outpost = await stack.enter_async_context(attach)
                     self._connection = connection
                     self._feed(Opened(_now_ms()))
-                    failure = await connection.wait_lost()
-            except SshFailure as error:
+                    failure = await _wait_lost(connection, self._outpost)
+            except (SshFailure, OutpostFailure) as error:
                 failure = error
             finally:
-                self._connection = None
+                self._connection = self._outpost = None
             self._feed(Failed(_now_ms(), failure, random.random()))  # noqa: S311 - spreads, protects nothing
             if self._is_dropped:
                 self._is_dropped = False
@@ -235,18 +263,39 @@ async def open_link(
     *,
     limits: ConnectionLimits = LIMITS,
     policy: LinkPolicy = POLICY,
+    attach: Attach | None = None,
+    limiter: anyio.CapacityLimiter | None = None,
 ) -> AsyncGenerator[Link]:
     """Keep a connection to a desktop for as long as the block lasts; leaving closes it.
 
-    `on_change` is called on the event loop with every new status, in order; it must not wait and not raise. As with any
-    task group, an error raised in the block leaves it as an ExceptionGroup.
+    `attach` is what makes a connection whole; `limiter` bounds how many links connect at the same time. `on_change` is
+    called on the event loop with every new status, in order; it must not wait and not raise. As with any task group, an
+    error raised in the block leaves it as an ExceptionGroup.
     """
-    link = Link(target, on_change, limits, policy)
+    link = Link(target, on_change, limits, policy, attach, limiter)
     async with anyio.create_task_group() as group:
         group.start_soon(link.keep)
         group.start_soon(link.watch_patience)
         yield link
         group.cancel_scope.cancel()
+
+
+async def _wait_lost(connection: SshConnection, outpost: OutpostLink | None) -> Failure:
+    """Wait until the connection or the channel to the outpost is lost, and say why."""
+    if outpost is None:
+        return await connection.wait_lost()
+    found: list[Failure] = []
+    async with anyio.create_task_group() as group:
+
+        async def until(lost: Callable[[], Awaitable[Failure]]) -> None:
+            found.append(await lost())
+            group.cancel_scope.cancel()
+
+        group.start_soon(until, connection.wait_lost)
+        group.start_soon(until, outpost.wait_lost)
+    if not connection.is_open:  # then the channel went with it
+        return connection.failure or found[0]
+    return found[0]
 
 
 def _now_ms() -> int:

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from .connection import PACKET_BYTES, WINDOW_BYTES, SshConnection, SshFailure
 from .frames import ChannelBroken, Frame, FrameReader, Kind
 from .install import Attachment, NonceFinder, NoNonce, command_line, to_send
-from .protocol import BEAT, REMOVE, Hello, Metrics, read_facts
+from .protocol import BEAT, LEAVE, REMOVE, Hello, Metrics, read_facts
 
 HELLO_S_MAX = 10.0  # from the command line to the outpost's first frame
 BEAT_S = 3.0
@@ -35,7 +35,7 @@ SUPERSEDED = (
     "Another copy of this server has taken the desktop over. Stop one of the two copies; then restart the desktop here."
 )
 
-FailureCode = Literal["outpost_not_possible", "outpost_failed", "shell_not_usable", "superseded"]
+FailureCode = Literal["outpost_not_possible", "outpost_failed", "outpost_lost", "shell_not_usable", "superseded"]
 
 
 class OutpostFailure(Exception):
@@ -45,6 +45,16 @@ class OutpostFailure(Exception):
         self.code: FailureCode = code
         self.message = message
         super().__init__(message)
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether a person must act before another try can succeed."""
+        return self.is_final
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is not tried again before a person says so: two copies of a server would take turns for ever."""
+        return self.code == "superseded"
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -62,15 +72,17 @@ class RunFrames:
         self._frames: deque[Frame] = deque()
         self._news = anyio.Event()
 
-    def __aiter__(self) -> RunFrames:
-        return self
-
-    async def __anext__(self) -> Frame:
-        """The next frame. Raises LinkLost when none will come any more."""
+    async def wait(self) -> None:
+        """Wait until there is a frame. Raises LinkLost when none will come any more."""
         while not self._frames:
             if not self._link.is_open:
                 raise LinkLost
             await self._news.wait()
+
+    def take(self) -> Frame | None:
+        """The next frame, if it has come."""
+        if not self._frames:
+            return None
         frame = self._frames.popleft()
         self._link.taken(len(frame.payload))
         return frame
@@ -127,6 +139,10 @@ class OutpostLink:
         """Ask the outpost to leave and to delete everything of it, if nothing runs."""
         self.send(REMOVE)
 
+    def leave(self) -> None:
+        """Ask the outpost to leave, if nothing runs."""
+        self.send(LEAVE)
+
     def follow(self, id: bytes) -> RunFrames:
         """Receive the frames of a run, until `unfollow`."""
         assert id not in self._runs, "a run has one reader"
@@ -137,11 +153,13 @@ class OutpostLink:
         """Receive them no longer."""
         self._runs.pop(id).drop()
 
-    async def wait_lost(self) -> str:
+    async def wait_lost(self) -> OutpostFailure:
         """Wait until the channel has closed, and say why."""
         while self._is_open:
             await self._changed.wait()
-        return self._failure or "The outpost's channel was closed."
+        if self.facts.superseded:
+            return OutpostFailure("superseded", SUPERSEDED)
+        return OutpostFailure("outpost_lost", self._failure or "The outpost on the desktop has ended or let go of us.")
 
     def statistics(self) -> dict[str, int]:
         """For the metrics: runs that are followed, and bytes that wait for them."""
@@ -219,7 +237,7 @@ class OutpostLink:
         elif frame.kind == Kind.HELLO:
             was_attached, self.hello = self.hello is not None, read_facts(frame.payload, Hello)
             if was_attached and self.hello.superseded:
-                self.close("superseded")
+                self.close()
             self._tell()
         elif frame.kind == Kind.METRICS:
             self.metrics = read_facts(frame.payload, Metrics)

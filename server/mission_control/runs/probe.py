@@ -31,9 +31,12 @@ from .connection import (
     open_connection,
 )
 from .direct import CommandRefused, open_command
+from .errand import NoAnswer, ask_outpost
+from .outpost_link import OutpostLink
+from .protocol import Request
 
-StepName = Literal["connect", "host_key", "authenticate", "shell", "agent"]
-STEPS: tuple[StepName, ...] = ("connect", "host_key", "authenticate", "shell", "agent")
+StepName = Literal["connect", "host_key", "authenticate", "shell", "outpost", "agent"]
+STEPS: tuple[StepName, ...] = ("connect", "host_key", "authenticate", "shell", "outpost", "agent")
 
 SHELL_S_MAX = 10.0  # a shell that has not answered `echo` by then is not usable for runs
 NOISE_BYTES_MAX = 64 * 1024  # of what a shell's start-up files print
@@ -65,6 +68,14 @@ class AgentEndpoint(Struct, frozen=True):
         return f"AgentEndpoint({self.url!r}, kind={self.kind!r}, via={self.via!r})"
 
 
+class OutpostFound(Struct, frozen=True):
+    """How the outpost of a desktop stands, as the kept link to it says; `ok` is None where there is no link yet."""
+
+    ok: bool | None
+    detail: str
+    code: str | None = None
+
+
 class AgentReadiness(Struct, frozen=True):
     """Whether an agent endpoint would take a prompt now, and if not, why, in a sentence."""
 
@@ -74,9 +85,17 @@ class AgentReadiness(Struct, frozen=True):
 
 
 async def check(
-    target: SshTarget, agent: AgentEndpoint | None = None, *, limits: ConnectionLimits = LIMITS
+    target: SshTarget,
+    agent: AgentEndpoint | None = None,
+    *,
+    outpost: OutpostFound | None = None,
+    ask: OutpostLink | None = None,
+    limits: ConnectionLimits = LIMITS,
 ) -> list[Step]:
-    """Try everything that a task needs, in order; what comes after a failure is skipped, except the agent."""
+    """Try everything that a task needs, in order; what comes after a failure is skipped, except the agent.
+
+    `outpost` is what is known of it, `ask` the attached one, through which an agent of its desktop is asked.
+    """
     attempt, steps = Attempt(), list[Step]()
     try:
         if target.host_key is None:  # nobody is logged in there, but whether it answers can be said
@@ -87,52 +106,70 @@ async def check(
             steps.append(await _shell(connection))
     except SshFailure as failure:
         steps = _failed(attempt, failure, steps)
-    steps += [Step(name, None, "Skipped: an earlier step failed.") for name in STEPS[len(steps) : -1]]
-    steps.append(await _agent(agent))
+    steps += [Step(name, None, "Skipped: an earlier step failed.") for name in STEPS[len(steps) : -2]]
+    found = outpost or OutpostFound(None, "Skipped: the desktop is not connected yet.")
+    steps.append(Step("outpost", found.ok, _short(found.detail), 0.0, found.code))
+    steps.append(await _agent(agent, ask))
     return steps
 
 
 def is_ok(steps: list[Step]) -> bool:
-    """Whether nothing failed. An agent that is not configured does not count against a desktop."""
-    return all(step.ok for step in steps if step.name != "agent" or step.ok is not None)
+    """Whether nothing failed. Against a desktop counts neither an agent that is not configured, nor that there can be
+    no outpost: it works without, only less durably."""
+
+    def is_optional(step: Step) -> bool:
+        return (step.name == "agent" and step.ok is None) or (step.name == "outpost" and step.code is None)
+
+    return all(step.ok or is_optional(step) for step in steps)
 
 
-async def agent_ready(url: str, token: str | None = None, kind: str = "openai") -> AgentReadiness:
-    """Ask the endpoint for its models, and where it lists none (404, 405) for its health.
+async def agent_ready(endpoint: AgentEndpoint, outpost: OutpostLink | None = None) -> AgentReadiness:
+    """Ask the endpoint for its models, and where it lists none (404, 405) for its health: through the outpost of its
+    desktop, or ourselves where it is reached directly.
 
     Never raises for what the endpoint does; `code` is one of agent_url_invalid, agent_unreachable, agent_timeout,
-    agent_unauthorized, agent_not_ready.
+    agent_unauthorized, agent_not_ready, agent_needs_outpost.
     """
-    base = url.rstrip("/")
+    base = endpoint.url.rstrip("/")
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         return AgentReadiness(
             False, "The URL must be http:// or https:// with a host and no password.", "agent_url_invalid"
         )
+    if endpoint.via == "ssh" and outpost is None:
+        return AgentReadiness(
+            False, "It is asked by the desktop's outpost, and none is attached.", "agent_needs_outpost"
+        )
     headers = {"accept": "application/json", "accept-encoding": "identity"}
-    if token:
-        headers["authorization"] = f"Bearer {token}"
+    if endpoint.token:
+        headers["authorization"] = f"Bearer {endpoint.token}"
     try:
-        async with httpx2.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=AGENT_S_MAX, headers=headers
-        ) as client:
-            with anyio.fail_after(AGENT_S_MAX):
-                status, content_type = await _head(client, f"{base}/models")
-                if status in (404, 405):
-                    health = urlunsplit((parts.scheme, parts.netloc, "/healthz", "", ""))
-                    health_status, _ = await _head(client, health)
-                    if health_status == 200:
-                        return AgentReadiness(True, f"{health} answers; {base}/models does not exist.")
+        with anyio.fail_after(AGENT_S_MAX):
+            status, content_type = await _head(f"{base}/models", headers, endpoint, outpost)
+            if status in (404, 405):
+                health = urlunsplit((parts.scheme, parts.netloc, "/healthz", "", ""))
+                health_status, _ = await _head(health, headers, endpoint, outpost)
+                if health_status == 200:
+                    return AgentReadiness(True, f"{health} answers; {base}/models does not exist.")
     except (httpx2.TimeoutException, TimeoutError):
         return AgentReadiness(False, f"{base} did not answer within {AGENT_S_MAX:.0f} s.", "agent_timeout")
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, NoAnswer) as error:
         return AgentReadiness(False, _short(f"{base} cannot be reached: {error}"), "agent_unreachable")
-    return _judge(base, status, content_type, kind)
+    return _judge(base, status, content_type, endpoint.kind)
 
 
-async def _head(client: httpx2.AsyncClient, url: str) -> tuple[int, str]:
+async def _head(
+    url: str, headers: dict[str, str], endpoint: AgentEndpoint, outpost: OutpostLink | None
+) -> tuple[int, str]:
     """Status and content type of an answer whose body nobody needs: it may be endless."""
-    async with client.stream("GET", url) as response:
+    if endpoint.via == "ssh":
+        assert outpost is not None, "whoever has none does not ask"
+        head = await ask_outpost(outpost, Request(method="GET", url=url, headers=headers, connect=AGENT_S_MAX))
+        return head.status, head.content_type or ""
+    async with (
+        httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=AGENT_S_MAX, headers=headers) as client,
+        client.stream("GET", url) as response,
+    ):
         return response.status_code, response.headers.get("content-type", "")
 
 
@@ -244,13 +281,11 @@ async def _shell(connection: SshConnection) -> Step:
     return Step("shell", True, "The shell runs commands.", ms)
 
 
-async def _agent(agent: AgentEndpoint | None) -> Step:
+async def _agent(agent: AgentEndpoint | None, outpost: OutpostLink | None) -> Step:
     if agent is None:
         return Step("agent", None, "Skipped: the desktop has no agent.")
-    if agent.via == "ssh":
-        return Step("agent", None, "Skipped: an endpoint on the desktop's own loopback is reached by its outpost.")
     with _timed() as timed:
-        readiness = await agent_ready(agent.url, agent.token, agent.kind)
+        readiness = await agent_ready(agent, outpost)
     return Step("agent", readiness.is_ready, readiness.detail, timed.ms, readiness.code)
 
 

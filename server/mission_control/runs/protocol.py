@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from ..domain.output import RunPosition, Stream, StreamPosition
+from ..domain.values import LeftRunning, StreamSums
 from .frames import ChannelBroken, Frame, Kind
 
 STREAMS: dict[int, Stream] = {1: "stdout", 2: "stderr", 3: "response"}
@@ -62,25 +63,6 @@ class Metrics(Struct, frozen=True, kw_only=True):
     load: float | None = None
 
 
-class Sums(Struct, frozen=True, kw_only=True):
-    """What one stream was in all."""
-
-    bytes: int
-    crc: int
-    sha256: str
-
-
-class LeftRunning(Struct, frozen=True, kw_only=True):
-    """A process that outlived its command."""
-
-    pid: int
-    user: str
-    command: str
-
-    def __str__(self) -> str:
-        return f"pid {self.pid} ({self.user}): {self.command}"
-
-
 class ChildError(Struct, frozen=True, kw_only=True):
     """Why a command could not start, or a request failed."""
 
@@ -95,7 +77,7 @@ class End(Struct, frozen=True, kw_only=True):
     signal: str | None = None  # SIGKILL
     why: Literal["cancel", "timeout"] | None = None
     ms: int = 0
-    streams: dict[str, Sums] = {}
+    streams: dict[str, StreamSums] = {}
     left: tuple[LeftRunning, ...] = ()
     error: ChildError | None = None
     subreaper: bool = True
@@ -180,6 +162,7 @@ def forget(run: bytes) -> bytes:
 
 BEAT = Frame(Kind.BEAT).encode()
 REMOVE = Frame(Kind.REMOVE).encode()
+LEAVE = Frame(Kind.LEAVE).encode()
 
 F = TypeVar("F", bound=Struct)
 
@@ -214,11 +197,14 @@ class Mismatch(Exception):
 
 
 class RunStream:
-    """Puts one run together from its frames, from a position on."""
+    """Puts one run together from its frames, from a position on.
 
-    def __init__(self, position: RunPosition = RunPosition()) -> None:  # noqa: B008 - frozen
+    The sums of a position that lies behind a gap are not known: then the desktop's are taken over, not compared.
+    """
+
+    def __init__(self, position: RunPosition = RunPosition(), *, is_behind_gap: bool = False) -> None:  # noqa: B008 - frozen
         self._streams = {stream: position.of(stream) for stream in STREAMS.values()}
-        self._unsure: set[Stream] = set()  # whose sum is not known since a gap
+        self._unsure: set[Stream] = set(STREAMS.values()) if is_behind_gap else set()
 
     @property
     def position(self) -> int:

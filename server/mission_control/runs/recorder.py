@@ -7,7 +7,7 @@ the bound is in memory: one load under way to the disk, and one that gathers beh
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -36,11 +36,11 @@ class _Segment(NamedTuple):
     pieces: list[Piece]
     progress: list[Progress]
 
-    def events(self, task_id: str) -> Iterator[Event]:
+    def events(self, task_id: str, late: bool) -> Iterator[Event]:
         if self.head is not None:
             yield self.head
         for piece in self.pieces:
-            yield output_event(task_id, piece)
+            yield output_event(task_id, piece, late=late)
         for item in gather(self.progress):
             yield progress_event(task_id, item)
 
@@ -48,16 +48,30 @@ class _Segment(NamedTuple):
 class Recorder:
     """Records one run. Made by `open_recorder`."""
 
-    def __init__(self, tasks: Tasks, task: Task, position: RunPosition, pause_s: float) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        task: Task,
+        position: RunPosition,
+        pause_s: float,
+        on_durable: Callable[[RunPosition], None],
+        late: bool,
+    ) -> None:
         self._tasks = tasks
         self._task = task
         self._position = position
         self._pause_s = pause_s
+        self._late = late
+        self.on_durable = on_durable  # told how far the log now goes
         self._waiting: list[_Segment] = []
         self._waiting_bytes = 0
         self._is_writing = False
         self._news = anyio.Event()
         self._room = anyio.Event()
+
+    @property
+    def task_id(self) -> str:
+        return self._task.id
 
     async def add(
         self,
@@ -99,13 +113,15 @@ class Recorder:
                 await self._news.wait()
             if self._pause_s:
                 await anyio.sleep(self._pause_s)
-            events = [event for segment in self._waiting for event in segment.events(self._task.id)]
+            events = [event for segment in self._waiting for event in segment.events(self._task.id, self._late)]
+            position = self._position
             self._waiting, self._waiting_bytes = [], 0
             self._room.set()  # what comes next is read, decrypted and cut while this is made durable
             if events:
                 self._is_writing = True
-                await self._append(events, RunRow(self._task.id, self._position))
+                await self._append(events, RunRow(self._task.id, position))
                 self._is_writing = False
+                self.on_durable(position)
             self._room.set()
 
     async def _append(self, events: list[Event], row: RunRow) -> None:
@@ -120,10 +136,19 @@ class Recorder:
 
 @asynccontextmanager
 async def open_recorder(
-    tasks: Tasks, task: Task, position: RunPosition, *, pause_s: float = 0
+    tasks: Tasks,
+    task: Task,
+    position: RunPosition,
+    *,
+    pause_s: float = 0,
+    on_durable: Callable[[RunPosition], None] = lambda _: None,
+    late: bool = False,
 ) -> AsyncGenerator[Recorder]:
-    """Record a run from a position on; leave the block after `drained`. `pause_s` gathers small pieces first."""
-    recorder = Recorder(tasks, task, position, pause_s)
+    """Record a run from a position on; leave the block after `drained`. `pause_s` gathers small pieces first.
+
+    `late` marks output that comes after the task has failed because its desktop was away.
+    """
+    recorder = Recorder(tasks, task, position, pause_s, on_durable, late)
     async with anyio.create_task_group() as group:
         group.start_soon(recorder.write)
         yield recorder
@@ -138,7 +163,7 @@ def _joined(before: Piece, piece: Piece) -> Piece:
     return replace(before, data=before.data + piece.data, ms=piece.ms, crc=piece.crc)
 
 
-def output_event(task_id: str, piece: Piece) -> TaskOutput:
+def output_event(task_id: str, piece: Piece, *, late: bool = False) -> TaskOutput:
     """The event of a piece."""
     text, base64 = encode_text(piece.data)
     return TaskOutput(
@@ -152,6 +177,7 @@ def output_event(task_id: str, piece: Piece) -> TaskOutput:
         crc=piece.crc,
         text=UNSET if text is None else text,
         base64=UNSET if base64 is None else base64,
+        late=late or UNSET,
     )
 
 

@@ -1,15 +1,16 @@
 """Carries out what the log says: starts tasks when their desktop has a place, stops what is to be cancelled.
 
 It is a reader of the log like any other. A task that was started waits in its desktop's queue; at most
-`maxConcurrentTasks` run there at once, in the order in which they were started. What was running when the server died
-cannot be known any more in `direct` mode: it ends as `run_lost`, said aloud at the next start.
+`maxConcurrentTasks` run there at once, in the order in which they were started. What was running when the server went
+away is taken up again where the log ends; only what ran without an outpost is lost, and said to be.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import anyio
 import anyio.abc
@@ -17,26 +18,34 @@ import msgspec
 import structlog
 
 from ..control.door import Control
-from ..domain.entities import Task
-from ..domain.errors import Refused
-from ..domain.events import TaskOutput, TaskProgress, TaskResponse, decode_event
-from ..domain.filters import Filter
-from ..domain.output import OutputCutter, RunPosition, decode_text
+from ..domain.entities import Agent, Task
+from ..domain.errors import NOT_FOUND, Refused
+from ..domain.events import Event, TaskNote, decode_event
+from ..domain.filters import Filter, types_of
+from ..domain.output import OutputCutter, RunPosition
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
-from ..log.event_log import RunRow
 from ..log.vault import SecretUnreadable
 from ..streams.cursor import follow
-from . import direct
-from .agents.openai_chat import ResponseParser, Turn
-from .connection import SshFailure
-from .direct import CommandRefused, open_command
+from .agents.openai_chat import Turn
+from .commands import run_directly, run_durably, spec_of
+from .conversation import Began, Conversation, Draining, Ended, Happening, Lost, Waiting
+from .durable import DurableRun
+from .durable_prompts import DurablePrompt, Past, read_past
 from .fleet import Fleet
+from .link import Link
+from .outpost_link import OutpostLink
 from .prompts import GATHER_SECONDS, PromptRun
-from .recorder import open_recorder, progress_event
+from .protocol import KnownRun, Spec, forget, run_id
+from .recorder import open_recorder
 
 RETRY_SECONDS = 1.0  # between two tries to record an end while the log takes none
 TURNS_MAX = 50  # earlier exchanges of a conversation that are looked up
+PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
+
+UNREACHABLE = "desktop_unreachable"
+WAITS = {"disk_full": "The desktop's disk is full. The command waits there until there is room; nothing is lost."}
+GOES_ON = "There is room again on the desktop's disk: the command goes on."
 
 _WATCHED = frozenset(
     (
@@ -46,17 +55,21 @@ _WATCHED = frozenset(
 )
 _logger = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 
 class Runner:
     """All runs of this server. Made by `open_runner`."""
 
-    def __init__(self, control: Control, fleet: Fleet, group: anyio.abc.TaskGroup) -> None:
+    def __init__(self, control: Control, fleet: Fleet, group: anyio.abc.TaskGroup, patience_s: float) -> None:
         self._control = control
         self._fleet = fleet
         self._group = group
+        self._patience_s = patience_s
         self._queues: defaultdict[str, dict[str, None]] = defaultdict(dict)  # desktop → tasks, oldest first
         self._running: defaultdict[str, set[str]] = defaultdict(set)  # desktop → tasks
         self._cancels: dict[str, Callable[[], None]] = {}
+        self._followed: set[bytes] = set()  # runs on outposts that somebody here reads
         self.is_alive = False
 
     def statistics(self) -> dict[str, int]:
@@ -87,6 +100,8 @@ class Runner:
                 cancel()
         elif type.startswith("task."):
             self._queues[desktop_id].pop(task_id or "", None)
+        elif outpost := self._fleet.outpost_of(desktop_id):
+            self._group.start_soon(self._tidy, desktop_id, outpost)
         self._fill(desktop_id)
 
     def _fill(self, desktop_id: str) -> None:
@@ -105,131 +120,360 @@ class Runner:
                 self._group.start_soon(self._run, task_id, desktop_id)
 
     async def recover(self) -> None:
-        """Take up what the log left open: what waited goes on waiting, what ran is lost and said to be."""
+        """Take up what the log left open."""
         state = await self._control.journal.ready()
         running = [task for task in state.open_tasks() if task.status == "running"]
         for task in sorted(running, key=lambda task: (task.started_at or "", task.id)):
             if task.phase == "queued":
                 self._queues[task.desktop_id][task.id] = None
-            else:
+            elif task.instance_id is None:
                 await self._say_lost(task)
+            else:
+                self._running[task.desktop_id].add(task.id)
+                self._followed.add(run_id(task.id, task.attempt))
+                self._group.start_soon(self._resume, task)
+        for desktop_id in state.desktops:
+            if outpost := self._fleet.outpost_of(desktop_id):
+                self._group.start_soon(self._tidy, desktop_id, outpost)
+            self._fill(desktop_id)
 
-    async def _say_lost(self, task: Task) -> None:
-        message = "The server stopped while this was running, so its end is not known. "
-        message += "Look on the desktop whether it still runs there; then retry."
-        result: str | None = None
-        if task.type == "prompt":
-            result = await self._derive_rest(task)
-            message = "The server stopped while the agent was answering. What came so far is kept; retry to ask again."
-        await self._finish(task.id, RunEnd(error=Error(code="run_lost", message=message), result=result))
+    def going_on(self) -> list[Task]:
+        """Tasks whose runs go on on their desktops when this server stops."""
+        tasks = self._control.journal.state.tasks
+        ids = (id for running in self._running.values() for id in running)
+        return [task for id in ids if (task := tasks.get(id)) and task.instance_id and task.status == "running"]
 
-    async def _derive_rest(self, task: Task) -> str | None:
-        """Progress that the stored answer has but the log does not say yet; the text of the answer so far."""
-        parser: ResponseParser | None = None
-        silent_until = offset = 0
-        answers: list[tuple[TaskResponse, list[bytes]]] = []
-        async for event in self._events_of(task.id):
-            match event:
-                case TaskProgress(up_to=up_to):
-                    silent_until = max(silent_until, up_to)
-                case TaskResponse():
-                    answers.append((event, []))
-                case TaskOutput(stream="response") if answers:
-                    text = None if event.text is msgspec.UNSET else event.text
-                    base64 = None if event.base64 is msgspec.UNSET else event.base64
-                    answers[-1][1].append(decode_text(text, base64))
-                case _:
-                    pass
-        for head, pieces in answers:
-            parser = ResponseParser(
-                status=head.status, content_type=head.content_type, start=offset, silent_until=silent_until
-            )
-            missing = [item for piece in pieces for item in parser.feed(piece)]
-            offset += sum(map(len, pieces))
-            missing += parser.finish("the server stopped")
-            row = await self._run_row(task.id)
-            if missing and row:
-                await self._control.tasks.record(task, [progress_event(task.id, item) for item in missing], row)
-        return parser.outcome.result if parser and parser.outcome else None
-
-    async def _run_row(self, task_id: str) -> RunRow | None:
-        async with self._control.log.snapshot() as snapshot:
-            row = await snapshot.row("select doc from runs where task_id = ?", (task_id,))
-        return RunRow(task_id, msgspec.json.decode(row[0], type=RunPosition)) if row else None
-
-    async def _events_of(self, task_id: str) -> AsyncGenerator[object]:
-        cursor, head = 0, self._control.log.head
-        wanted = Filter(task_id=task_id)
-        while cursor < head:
-            page = await self._control.log.read_after(cursor, wanted)
-            cursor = page.cursor
-            for event in page.events:
-                if event.body is not None:
-                    yield decode_event(event.type, event.body)
+    # One task, from its place on the desktop to its end.
 
     async def _run(self, task_id: str, desktop_id: str) -> None:
-        """One task from its place on the desktop to its end."""
-        try:
-            task = await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "starting"))
+        with self._place(task_id, desktop_id):
+            link = await self._fleet.link_up(desktop_id)
+            task = await self._control.journal.task(task_id)
             if task.status == "running":  # else it was cancelled while it waited
-                await self._finish(task_id, await self._to_its_end(task))
+                await self._guarded(task, self._started(task, link))
+
+    async def _resume(self, task: Task) -> None:
+        with self._place(task.id, task.desktop_id):
+            going_on = self._resumed_command(task) if task.type == "command" else self._resumed_prompt(task)
+            await self._guarded(task, going_on)
+
+    @contextmanager
+    def _place(self, task_id: str, desktop_id: str) -> Generator[None]:
+        try:
+            yield
         finally:
             self._cancels.pop(task_id, None)
             self._running[desktop_id].discard(task_id)
         self._fill(desktop_id)  # not when the server stops: what waits is taken up at its next start
 
-    async def _to_its_end(self, task: Task) -> RunEnd:
+    async def _guarded(self, task: Task, run: Awaitable[None]) -> None:
         try:
-            return await (self._command(task) if task.type == "command" else self._prompt(task))
+            await run
         except Exception as error:  # a bug of ours must not leave a task running for ever, nor stop other runs
             _logger.exception("run failed", task=task.id)
-            return RunEnd(error=Error(code="internal_error", message=f"Mission Control failed: {error!r}."))
+            message = f"Mission Control failed: {error!r}."
+            await self._finish(task.id, RunEnd(error=Error(code="internal_error", message=message)))
 
-    async def _command(self, task: Task) -> RunEnd:
+    async def _started(self, task: Task, link: Link) -> None:
+        agent = self._control.journal.desktop(task.desktop_id).agent
+        is_durable = link.outpost is not None and (task.type == "command" or agent is None or agent.via == "ssh")
+        if task.type == "command":
+            await (self._durable_command(task) if is_durable else self._direct_command(task))
+            return
+        if agent is None:
+            name = self._control.journal.desktop(task.desktop_id).name
+            message = f"Desktop {name} has no agent endpoint any more."
+            await self._finish(task.id, RunEnd(error=Error(code="agent_not_configured", message=message)))
+            return
         try:
-            connection = await self._fleet.connection(task.desktop_id)
-            timeout_s = None if task.timeout_seconds is None else float(task.timeout_seconds)
-            async with (
-                open_command(
-                    connection,
-                    task.content,
-                    task_id=task.id,
-                    env=task.env,
-                    cwd=task.cwd,
-                    tty=task.tty,
-                    timeout_s=timeout_s,
-                ) as run,
-                open_recorder(self._control.tasks, task, RunPosition()) as recorder,
-            ):
-                await self._streaming(task.id, run.cancel)
-                cutter = OutputCutter()
-                async with aclosing(run.pieces(cutter)) as arriving:
-                    async for pieces in arriving:
-                        await recorder.add(pieces, position=cutter.position)
-                await recorder.drained()
-                return end_of_command(run.end, task.timeout_seconds)
-        except CommandRefused as refused:
-            return RunEnd(error=Error(code=refused.code, message=refused.message))
-        except SshFailure as failure:
-            message = f"{failure.message} The command may have been started."
-            return RunEnd(error=Error(code="connection_lost", message=message))
+            token = await self._control.desktops.secret(task.desktop_id, "agentToken") if agent.has_token else None
+        except SecretUnreadable as unreadable:
+            error = Error(code="secret_missing", message=f"{unreadable}. Enter it again.")
+            await self._finish(task.id, RunEnd(error=error))
+            return
+        if is_durable:
+            await self._durable_prompt(task, agent, token, None, None)
+        elif agent.via == "direct":
+            await self._direct_prompt(task, agent, token)
+        else:
+            message = "The agent is reached through the desktop's outpost, and there is none: see the desktop's page."
+            await self._finish(task.id, RunEnd(error=Error(code="agent_needs_outpost", message=message)))
 
-    async def _prompt(self, task: Task) -> RunEnd:
-        desktop = self._control.journal.desktop(task.desktop_id)
-        if desktop.agent is None:
-            message = f"Desktop {desktop.name} has no agent endpoint any more."
-            return RunEnd(error=Error(code="agent_not_configured", message=message))
+    # Through the outpost.
+
+    async def _durable_command(self, task: Task) -> None:
+        run = await self._begin(task, 1, spec_of(task))
+        if run is not None:
+            await self._follow_command(task, run, RunPosition())
+
+    async def _resumed_command(self, task: Task) -> None:
+        position = await self._position(task.id)
+        run = self._taken_up(task, position, spec_of(task), await self._has_gap(task.id))
+        await self._follow_command(task, run, position)
+
+    async def _follow_command(self, task: Task, run: DurableRun, position: RunPosition) -> None:
+        self._can_be_cancelled(task.id, run.cancel)
+
+        def acknowledge(durable: RunPosition) -> None:
+            run.acknowledge(durable.position)
+
         try:
-            token = await self._control.desktops.secret(desktop.id, "agentToken") if desktop.agent.has_token else None
-        except SecretUnreadable as error:
-            return RunEnd(error=Error(code="secret_missing", message=f"{error}. Enter it again."))
+            async with open_recorder(self._control.tasks, task, position, on_durable=acknowledge) as recorder:
+                end = await run_durably(run, OutputCutter(position), recorder, self._teller(task), task.timeout_seconds)
+            await self._finish(task.id, end)
+            self._let_go(run, end)
+        finally:
+            self._closed(run)
+
+    async def _durable_prompt(
+        self, task: Task, agent: Agent, token: str | None, past: Past | None, attempt: DurableRun | None
+    ) -> None:
+        position = await self._position(task.id)
+
+        async def begin(number: int, spec: Spec) -> DurableRun | None:
+            if prompt.attempt:
+                self._closed(prompt.attempt)
+            return await self._begin(task, number, spec)
+
+        def acknowledge(durable: RunPosition) -> None:
+            prompt.acknowledge(durable.response.offset)
+
+        async with open_recorder(
+            self._control.tasks, task, position, pause_s=GATHER_SECONDS, on_durable=acknowledge
+        ) as recorder:
+            turns, cutter = await self._turns(task), OutputCutter(position)
+            prompt = DurablePrompt(task, agent, token, turns, recorder, cutter, begin, self._teller(task))
+            self._can_be_cancelled(task.id, prompt.cancel)
+            try:
+                end = await prompt.run(past, attempt)
+                await self._finish(task.id, end)
+                if prompt.attempt:
+                    self._let_go(prompt.attempt, end)
+            finally:
+                if prompt.attempt:
+                    self._closed(prompt.attempt)
+
+    async def _resumed_prompt(self, task: Task) -> None:
+        agent = self._control.journal.desktop(task.desktop_id).agent
+        progress = self._events_of(task.id, "task.progress")
+        past = await read_past(task, agent, progress, self._events_of(task.id))
+        attempt = self._taken_up(task, past.position, None, past.has_hole)
+        token: str | None = None
+        try:
+            token = await self._control.desktops.secret(task.desktop_id, "agentToken")
+        except SecretUnreadable:
+            pass  # what was asked goes on without it; a further request says what is wrong
+        await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, past, attempt)
+
+    async def _begin(self, task: Task, attempt: int, spec: Spec) -> DurableRun | None:
+        """Say in the log which outpost will be asked, and give the run; None when the task is not running any more."""
+        link = await self._fleet.outpost(task.desktop_id)
+        instance, boot = link.facts.instance, link.facts.boot
+        task = await self._until_taken(
+            lambda: self._control.tasks.begin(task.id, instance_id=instance, boot_id=boot, attempt=attempt)
+        )
+        if task.status != "running":
+            return None
+        if task.cancel_requested_at:  # nothing was sent yet
+            await self._finish(task.id, RunEnd())
+            return None
+        run = run_id(task.id, attempt)
+        self._followed.add(run)
+        return self._durable(task.desktop_id, Conversation(run, spec, instance=instance, boot=boot))
+
+    def _taken_up(
+        self, task: Task, position: RunPosition, spec: Spec | None, is_behind_gap: bool, attempt: int | None = None
+    ) -> DurableRun:
+        """A run that was begun before this server was started."""
+        run = run_id(task.id, attempt or task.attempt)
+        self._followed.add(run)
+        conversation = Conversation(
+            run,
+            spec,
+            instance=task.instance_id or "",
+            boot=task.boot_id or "",
+            position=position,
+            is_confirmed=task.executed_at is not None,
+            is_behind_gap=is_behind_gap,
+        )
+        return self._durable(task.desktop_id, conversation)
+
+    def _durable(self, desktop_id: str, conversation: Conversation) -> DurableRun:
+        return DurableRun(conversation, lambda: self._fleet.outpost(desktop_id), self._patience_s)
+
+    def _let_go(self, run: DurableRun, end: RunEnd) -> None:
+        """Its end is in the log. A run that the desktop still has when it comes back is kept there till then."""
+        if end.error and end.error.code == UNREACHABLE:
+            return
+        if end.error and end.error.code == "output_mismatch":
+            run.cancel()
+        run.forget()
+
+    def _closed(self, run: DurableRun) -> None:
+        run.close()
+        self._followed.discard(run.id)
+
+    def _teller(self, task: Task) -> Callable[[Happening], Awaitable[None]]:
+        """Takes what a run says of itself into the log, without making its output wait."""
+
+        async def tell(happening: Happening) -> None:
+            match happening:
+                case Began():
+                    now = self._control.journal.now()
+                    self._aside(lambda: self._control.tasks.enter_phase(task.id, "streaming", executed_at=now))
+                case Draining():
+                    self._aside(lambda: self._control.tasks.enter_phase(task.id, "draining"))
+                case Waiting(why):
+                    text = GOES_ON if why is None else WAITS.get(why, f"The command waits on the desktop: {why}.")
+                    self._aside(lambda: self._control.tasks.note(task, text))
+                case _:
+                    pass
+
+        return tell
+
+    def _aside(self, change: Callable[[], Awaitable[object]]) -> None:
+        """Make a change that nothing waits for."""
+        self._group.start_soon(self._until_taken, change)
+
+    def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
+        self._cancels[task_id] = cancel
+        task = self._control.journal.state.tasks.get(task_id)
+        if task is not None and task.cancel_requested_at:
+            cancel()
+
+    # What an outpost still has.
+
+    async def _tidy(self, desktop_id: str, outpost: OutpostLink) -> None:
+        """Go through the runs that an outpost holds, and see to those that nobody reads."""
+        for known in outpost.facts.runs:
+            run = bytes.fromhex(known.run)
+            if run in self._followed:
+                continue
+            try:
+                task = await self._control.journal.task(known.task)
+            except Refused as refused:
+                if refused.code != NOT_FOUND.code:
+                    raise
+                task = None
+            if run in self._followed:
+                continue
+            if task is not None and task.error and task.error.code == UNREACHABLE and task.attempt:
+                self._followed.add(run)
+                self._group.start_soon(self._logged, self._collect_late, task, run)
+            elif task is not None or not known.task:  # it is over, or was an earlier attempt, or a look at an agent
+                outpost.send(forget(run))
+            else:
+                self._followed.add(run)
+                self._group.start_soon(self._logged, self._drain_unknown, desktop_id, known)
+
+    async def _logged(self, work: Callable[..., Awaitable[None]], *about: object) -> None:
+        """Do what no task waits for; a bug of ours in it is said in the server's log only."""
+        try:
+            await work(*about)
+        except Exception:
+            _logger.exception("a run on a desktop could not be seen to")
+
+    async def _collect_late(self, task: Task, run_id_: bytes) -> None:
+        """A desktop is back that was given up: record the rest of a run, and note its true end."""
+        position = await self._position(task.id)
+        run = self._taken_up(task, position, None, await self._has_gap(task.id))
+        if run.id != run_id_:
+            self._followed.discard(run_id_)
+            return
+        if task.cancel_requested_at:
+            run.cancel()
+
+        def acknowledge(durable: RunPosition) -> None:
+            run.acknowledge(durable.position)
+
+        async def ignore(_: Happening) -> None:
+            pass
+
+        try:
+            async with open_recorder(
+                self._control.tasks, task, position, on_durable=acknowledge, late=True
+            ) as recorder:
+                end = await run_durably(run, OutputCutter(position), recorder, ignore, task.timeout_seconds)
+            if end.error and end.error.code == UNREACHABLE:
+                return
+            text = f"The desktop is back. {_true_end(end)}"
+            if text not in [event.text async for event in self._notes_of(task.id)]:
+                await self._until_taken(lambda: self._control.tasks.note(task, text))
+            run.forget()
+        finally:
+            self._closed(run)
+
+    async def _drain_unknown(self, desktop_id: str, known: KnownRun) -> None:
+        """A run that this log knows nothing of, as after a restored backup: let it come to its end, and forget it."""
+        _logger.warning("a desktop runs what this log does not know", desktop=desktop_id, task=known.task)
+        run = self._durable(
+            desktop_id, Conversation(bytes.fromhex(known.run), None, instance="", boot="", position=RunPosition())
+        )
+        try:
+            while True:
+                for happening in await run.next():
+                    if isinstance(happening, Ended | Lost):
+                        run.forget()
+                        return
+                run.acknowledge(run.position)
+        finally:
+            self._closed(run)
+
+    # Without an outpost.
+
+    async def _direct_command(self, task: Task) -> None:
+        if (task := await self._starting(task.id)).status != "running":
+            return
+        connection = await self._fleet.connection(task.desktop_id)
+        async with open_recorder(self._control.tasks, task, RunPosition()) as recorder:
+            end = await run_directly(connection, task, recorder, lambda cancel: self._streaming(task.id, cancel))
+        await self._finish(task.id, end)
+
+    async def _direct_prompt(self, task: Task, agent: Agent, token: str | None) -> None:
+        if (task := await self._starting(task.id)).status != "running":
+            return
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
-            run = PromptRun(task, desktop.agent, token, turns, recorder)
+            run = PromptRun(task, agent, token, turns, recorder)
             await self._streaming(task.id, run.cancel)
             end = await run.run()
             await recorder.drained()
-            return end
+        await self._finish(task.id, end)
+
+    async def _starting(self, task_id: str) -> Task:
+        return await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "starting"))
+
+    async def _streaming(self, task_id: str, cancel: Callable[[], None]) -> None:
+        """The desktop has begun; from now on the run can be cancelled there."""
+        self._cancels[task_id] = cancel
+        now = self._control.journal.now()
+        task = await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "streaming", executed_at=now))
+        if task.cancel_requested_at:
+            cancel()
+
+    async def _say_lost(self, task: Task) -> None:
+        message = "The server stopped while this was running without an outpost, so its end is not known. "
+        message += "Look on the desktop whether it still runs there; then retry."
+        result: str | None = None
+        if task.type == "prompt":
+            result = await self._derive_rest(task)
+            message = "The server stopped while it was asking the agent itself. What came is kept; retry to ask again."
+        await self._finish(task.id, RunEnd(error=Error(code="run_lost", message=message), result=result))
+
+    async def _derive_rest(self, task: Task) -> str | None:
+        """Progress that the stored answer has but the log does not say yet; the text of the answer so far."""
+        agent = self._control.journal.desktop(task.desktop_id).agent
+        progress = self._events_of(task.id, "task.progress")
+        past = await read_past(task, agent, progress, self._events_of(task.id))
+        if past.parser is None:
+            return None
+        missing = [*past.missing, *past.parser.finish("the server stopped")]
+        async with open_recorder(self._control.tasks, task, await self._position(task.id)) as recorder:
+            await recorder.add(progress=missing)
+            await recorder.drained()
+        return past.parser.outcome.result if past.parser.outcome else None
+
+    # What the log holds.
 
     async def _turns(self, task: Task) -> list[Turn]:
         """The earlier exchanges of this conversation, oldest first."""
@@ -242,18 +486,35 @@ class Runner:
             task = before
         return turns
 
-    async def _streaming(self, task_id: str, cancel: Callable[[], None]) -> None:
-        """The desktop has begun; from now on the run can be cancelled there."""
-        self._cancels[task_id] = cancel
-        now = self._control.journal.now()
-        task = await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "streaming", executed_at=now))
-        if task.cancel_requested_at:
-            cancel()
+    async def _position(self, task_id: str) -> RunPosition:
+        async with self._control.log.snapshot() as snapshot:
+            row = await snapshot.row("select doc from runs where task_id = ?", (task_id,))
+        return msgspec.json.decode(row[0], type=RunPosition) if row else RunPosition()
+
+    async def _has_gap(self, task_id: str) -> bool:
+        async for _ in self._events_of(task_id, "task.outputGap"):
+            return True
+        return False
+
+    async def _notes_of(self, task_id: str) -> AsyncGenerator[TaskNote]:
+        async for event in self._events_of(task_id, "task.note"):
+            assert isinstance(event, TaskNote)
+            yield event
+
+    async def _events_of(self, task_id: str, *types: str) -> AsyncGenerator[Event]:
+        cursor, head = 0, self._control.log.head
+        wanted = Filter(task_id=task_id, types=types_of([*types]) if types else None)
+        while cursor < head:
+            page = await self._control.log.read_after(cursor, wanted)
+            cursor = page.cursor
+            for event in page.events:
+                if event.body is not None:
+                    yield decode_event(event.type, event.body)
 
     async def _finish(self, task_id: str, end: RunEnd) -> None:
         await self._until_taken(lambda: self._control.tasks.finish(task_id, end))
 
-    async def _until_taken(self, change: Callable[[], Awaitable[Task]]) -> Task:
+    async def _until_taken(self, change: Callable[[], Awaitable[T]]) -> T:
         """Make a change; while the log is unavailable, try again."""
         while True:
             try:
@@ -265,37 +526,23 @@ class Runner:
                 await anyio.sleep(RETRY_SECONDS)
 
 
-def end_of_command(end: direct.RunEnd, timeout_seconds: int | None) -> RunEnd:
-    """What the end of a command means for its task: why it did not succeed, in a sentence."""
-    error: Error | None = None
-    may_run = " The host gave no exit: it may still be running there." if end.maybe_running else ""
-    match end.reason:
-        case "timeout":
-            error = Error(code="timeout", message=f"It was stopped after its timeout of {timeout_seconds} s.{may_run}")
-        case "cancelled":
-            if end.maybe_running:
-                error = Error(code="may_be_running", message=f"It was told to stop.{may_run}")
-        case "connection_lost":
-            error = Error(
-                code="connection_lost",
-                message="The connection to the desktop was lost. "
-                "The command may have ended with it, or still run there.",
-            )
-        case "no_exit":
-            error = Error(code="no_exit", message=f"The host closed the session without an exit code.{may_run}")
-        case "exited":
-            if end.signal:
-                error = Error(code="killed_by_signal", message=f"The command was ended by {end.signal}.")
-            elif end.exit_code != 0:
-                error = Error(code="exit_nonzero", message=f"The command exited with code {end.exit_code}.")
-    return RunEnd(exit_code=end.exit_code, signal=end.signal, error=error, duration_ms=end.ms)
+def _true_end(end: RunEnd) -> str:
+    if end.error and end.error.code in ("run_lost", "desktop_rebooted", "supervisor_killed"):
+        return end.error.message
+    how = f"was ended by {end.signal}" if end.signal else f"exited with code {end.exit_code}"
+    return f"The command {how} after {(end.duration_ms or 0) / 1000:.3g} s; its output above is what it wrote."
 
 
 @asynccontextmanager
-async def open_runner(control: Control, fleet: Fleet) -> AsyncGenerator[Runner]:
-    """Carry out tasks while the block is open; leaving it closes every run's channel."""
+async def open_runner(
+    control: Control, fleet: Fleet, *, patience_s: float = PATIENCE_SECONDS
+) -> AsyncGenerator[Runner]:
+    """Carry out tasks while the block is open; leaving it lets go of every run, and those on outposts go on.
+
+    `patience_s` is how long a run waits for a desktop that is away.
+    """
     async with anyio.create_task_group() as group:
-        runner = Runner(control, fleet, group)
+        runner = Runner(control, fleet, group, patience_s)
         after = control.log.head
         await runner.recover()
         group.start_soon(runner.follow_the_log, after)

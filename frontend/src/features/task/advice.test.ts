@@ -13,5 +13,7 @@ test('exit codes with a meaning of their own do too', () => {
 });
 
 test('what is still running comes first', () => {
-  expect(adviceFor({ ...failed, exitCode: 127, leftRunning: ['4711 sleep'] })).toBe('Still running there: 4711 sleep.');
+  expect(adviceFor({ ...failed, exitCode: 127, leftRunning: [{ pid: 4711, user: 'mia', command: 'sleep 9' }] })).toBe(
+    'Still running there: sleep 9 (pid 4711, mia).',
+  );
 });

@@ -7,7 +7,14 @@ import type { Task } from '../../lib/api/types';
 const ADVICE: Record<string, string> = {
   connection_lost: 'Look at the desktop: the command may have gone on without us. Retry when you know that it has not.',
   run_lost: 'What became of it is not known. Look at the desktop before you retry.',
-  desktop_unreachable: 'Check that the desktop is on and reachable, then retry.',
+  desktop_unreachable: 'It may still run there. When the desktop is back, its true end is noted here.',
+  desktop_rebooted: 'Look at how far it came, then retry.',
+  supervisor_killed: 'Often the machine ran out of memory. Look at the desktop before you retry.',
+  start_refused: 'Mend what it names on the desktop, then retry.',
+  start_failed: 'Mend what it names, then retry.',
+  cwd_invalid: '“Use again” lets you name another directory.',
+  output_mismatch: 'Check the log with “mission-control log verify”, and look at the desktop before you retry.',
+  agent_needs_outpost: 'Install Python 3 on the desktop, or let the server ask the agent itself.',
   host_unreachable: 'Check the desktop’s address and network, then retry.',
   host_not_found: 'Correct the desktop’s address, then retry.',
   connection_refused: 'Check that an SSH server runs on the desktop, then retry.',
@@ -34,7 +41,10 @@ const ADVICE: Record<string, string> = {
 };
 
 export function adviceFor(task: Pick<Task, 'error' | 'exitCode' | 'signal' | 'leftRunning'>): string | null {
-  if (task.leftRunning?.length) return `Still running there: ${task.leftRunning.join(', ')}.`;
+  if (task.leftRunning?.length) {
+    const left = task.leftRunning.map((it) => `${it.command} (pid ${it.pid}, ${it.user})`);
+    return `Still running there: ${left.join(', ')}.`;
+  }
   const known = task.error && ADVICE[task.error.code];
   if (known) return known;
   if (task.exitCode === 127) return 'Check the spelling, and whether the program is in the PATH of that account.';

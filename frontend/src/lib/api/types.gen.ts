@@ -23,7 +23,7 @@ export interface components {
             /** @default null */
             model: string | null;
             /**
-             * @default direct
+             * @default ssh
              * @enum {unknown}
              */
             via: "direct" | "ssh";
@@ -160,7 +160,7 @@ export interface components {
          */
         CheckStep: {
             /** @enum {unknown} */
-            name: "agent" | "authenticate" | "connect" | "host_key" | "shell";
+            name: "agent" | "authenticate" | "connect" | "host_key" | "outpost" | "shell";
             ok: boolean | null;
             detail: string;
             ms: number;
@@ -233,7 +233,16 @@ export interface components {
             /** @default false */
             durable: boolean;
             /** @default null */
+            notDurableBecause: string | null;
+            /** @default null */
             outpost: components["schemas"]["OutpostFacts"] | null;
+            /**
+             * @default {
+             *       "python": "python3",
+             *       "directory": null
+             *     }
+             */
+            outpostOptions: components["schemas"]["OutpostOptions"];
             /** @default null */
             os: string | null;
             /** @default null */
@@ -256,6 +265,7 @@ export interface components {
             agent?: components["schemas"]["NewAgent"] | null;
             labels?: string[];
             maxConcurrentTasks?: number;
+            outpost?: components["schemas"]["NewOutpost"];
         };
         /**
          * DesktopError
@@ -292,6 +302,10 @@ export interface components {
             lastSeenAt?: string | null;
             ipAddress?: string | null;
             agentReady?: boolean;
+            durable?: boolean;
+            notDurableBecause?: string | null;
+            os?: string | null;
+            outpost?: components["schemas"]["OutpostFacts"] | null;
         };
         /**
          * DesktopRemoved
@@ -330,6 +344,7 @@ export interface components {
             ipAddress?: string | null;
             agentReady?: boolean;
             durable?: boolean;
+            notDurableBecause?: string | null;
             os?: string | null;
             outpost?: components["schemas"]["OutpostFacts"] | null;
         };
@@ -372,6 +387,7 @@ export interface components {
             agent?: components["schemas"]["Agent"] | null;
             labels?: string[];
             maxConcurrentTasks?: number;
+            outpostOptions?: components["schemas"]["OutpostOptions"];
         };
         /**
          * DesktopView
@@ -406,7 +422,16 @@ export interface components {
             /** @default false */
             durable: boolean;
             /** @default null */
+            notDurableBecause: string | null;
+            /** @default null */
             outpost: components["schemas"]["OutpostFacts"] | null;
+            /**
+             * @default {
+             *       "python": "python3",
+             *       "directory": null
+             *     }
+             */
+            outpostOptions: components["schemas"]["OutpostOptions"];
             /** @default null */
             os: string | null;
             /** @default null */
@@ -548,6 +573,15 @@ export interface components {
             expiresAt: string | null;
         };
         /**
+         * LeftRunning
+         * @description A process that outlived its command on the desktop.
+         */
+        LeftRunning: {
+            pid: number;
+            user: string;
+            command: string;
+        };
+        /**
          * Me
          * @description Who asks, and what they ask.
          */
@@ -566,7 +600,8 @@ export interface components {
          * Metrics
          * @description The newest figures of a desktop, by its id; None is unknown.
          *
-         *         `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute.
+         *         `cpu`, `memory` and `disk` are shares in use from 0 to 1, `load` is the load average over one minute, `runs` counts
+         *         what the outpost keeps alive there.
          */
         Metrics: {
             id: string;
@@ -578,6 +613,8 @@ export interface components {
             disk: number | null;
             /** @default null */
             load: number | null;
+            /** @default null */
+            runs: number | null;
         };
         /**
          * NewAgent
@@ -592,7 +629,7 @@ export interface components {
             /** @default null */
             model?: string | null;
             /**
-             * @default direct
+             * @default ssh
              * @enum {unknown}
              */
             via?: "direct" | "ssh";
@@ -624,6 +661,13 @@ export interface components {
             labels?: string[];
             /** @default 4 */
             maxConcurrentTasks?: number;
+            /**
+             * @default {
+             *       "python": "python3",
+             *       "directory": null
+             *     }
+             */
+            outpost?: components["schemas"]["NewOutpost"];
         };
         /**
          * NewKey
@@ -638,6 +682,16 @@ export interface components {
             role?: "admin" | "operator" | "viewer";
             /** @default null */
             expiresAt?: string | null;
+        };
+        /**
+         * NewOutpost
+         * @description How its outpost is started, where the usual way does not do: another Python, another place for its files.
+         */
+        NewOutpost: {
+            /** @default python3 */
+            python?: string;
+            /** @default null */
+            directory?: string | null;
         };
         /**
          * NewSsh
@@ -683,12 +737,24 @@ export interface components {
         };
         /**
          * OutpostFacts
-         * @description What keeps runs alive on the desktop.
+         * @description What keeps runs alive on the desktop, as it said when it was attached. `warning` says what may still end it.
          */
         OutpostFacts: {
             version: string;
             python: string;
             directory: string;
+            /** @default null */
+            warning: string | null;
+        };
+        /**
+         * OutpostOptions
+         * @description How the outpost of a desktop is started: its interpreter, and where its files are (None: the usual place).
+         */
+        OutpostOptions: {
+            /** @default python3 */
+            python: string;
+            /** @default null */
+            directory: string | null;
         };
         /**
          * Overview
@@ -858,6 +924,15 @@ export interface components {
             cancelled: number;
         };
         /**
+         * StreamSums
+         * @description What one stream of a run was in all, as it was counted at the command's pipe.
+         */
+        StreamSums: {
+            bytes: number;
+            crc: number;
+            sha256: string;
+        };
+        /**
          * Subscribe
          * @description Begin to follow the log from after a position; without one, from now.
          */
@@ -921,13 +996,17 @@ export interface components {
             completedAt: string | null;
             /** @default null */
             phase: null;
+            executedAt?: string;
             exitCode?: number | null;
             signal?: string | null;
             durationMs?: number | null;
             error?: components["schemas"]["Error"] | null;
             result?: string | null;
             usage?: components["schemas"]["Usage"] | null;
-            leftRunning?: string[] | null;
+            leftRunning?: components["schemas"]["LeftRunning"][] | null;
+            streams?: {
+                [key: string]: components["schemas"]["StreamSums"];
+            };
             feedback?: string | null;
         };
         /**
@@ -943,13 +1022,17 @@ export interface components {
             completedAt: string | null;
             /** @default null */
             phase: null;
+            executedAt?: string;
             exitCode?: number | null;
             signal?: string | null;
             durationMs?: number | null;
             error?: components["schemas"]["Error"] | null;
             result?: string | null;
             usage?: components["schemas"]["Usage"] | null;
-            leftRunning?: string[] | null;
+            leftRunning?: components["schemas"]["LeftRunning"][] | null;
+            streams?: {
+                [key: string]: components["schemas"]["StreamSums"];
+            };
             feedback?: string | null;
         };
         /**
@@ -976,6 +1059,12 @@ export interface components {
             /** @default null */
             cancelRequestedAt: string | null;
             /** @default null */
+            instanceId: string | null;
+            /** @default null */
+            bootId: string | null;
+            /** @default 0 */
+            attempt: number;
+            /** @default null */
             durationMs: number | null;
             /** @default null */
             title: string | null;
@@ -992,7 +1081,7 @@ export interface components {
             /** @default null */
             signal: string | null;
             /** @default null */
-            leftRunning: string[] | null;
+            leftRunning: components["schemas"]["LeftRunning"][] | null;
             /** @default null */
             error: components["schemas"]["Error"] | null;
             /** @default null */
@@ -1048,13 +1137,17 @@ export interface components {
             completedAt: string | null;
             /** @default null */
             phase: null;
+            executedAt?: string;
             exitCode?: number | null;
             signal?: string | null;
             durationMs?: number | null;
             error?: components["schemas"]["Error"] | null;
             result?: string | null;
             usage?: components["schemas"]["Usage"] | null;
-            leftRunning?: string[] | null;
+            leftRunning?: components["schemas"]["LeftRunning"][] | null;
+            streams?: {
+                [key: string]: components["schemas"]["StreamSums"];
+            };
             feedback?: string | null;
         };
         /**
@@ -1071,7 +1164,8 @@ export interface components {
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
          *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8.
+         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
+         *         came after the task had failed because its desktop was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1085,20 +1179,26 @@ export interface components {
             crc: number;
             text?: string;
             base64?: string;
+            late?: boolean;
         };
         /**
          * TaskOutputGap
-         * @description Bytes of the run that are known to be lost, as positions of the run.
+         * @description Bytes of the run that are known to be lost, as positions of the run; `streams` are the offsets behind them.
          */
         TaskOutputGap: {
             taskId: string;
             from: number;
             to: number;
             reason: string;
+            /** @default {} */
+            streams: {
+                [key: string]: number;
+            };
         };
         /**
          * TaskPhase
-         * @description What people wait for while it runs. `starting` is in the log before anything is sent to the desktop.
+         * @description What people wait for while it runs. Before anything is sent to an outpost the log has `starting` with the outpost
+         *         that will be asked; a further `attempt` of a prompt may keep the phase that it is in.
          */
         TaskPhase: {
             taskId: string;
@@ -1109,6 +1209,9 @@ export interface components {
             /** @enum {unknown} */
             phase: "draining" | "queued" | "starting" | "streaming";
             executedAt?: string;
+            instanceId?: string;
+            bootId?: string;
+            attempt?: number;
         };
         /**
          * TaskProgress
@@ -1150,13 +1253,17 @@ export interface components {
             completedAt: string | null;
             /** @default null */
             phase: null;
+            executedAt?: string;
             exitCode?: number | null;
             signal?: string | null;
             durationMs?: number | null;
             error?: components["schemas"]["Error"] | null;
             result?: string | null;
             usage?: components["schemas"]["Usage"] | null;
-            leftRunning?: string[] | null;
+            leftRunning?: components["schemas"]["LeftRunning"][] | null;
+            streams?: {
+                [key: string]: components["schemas"]["StreamSums"];
+            };
             feedback?: string | null;
         };
         /**
@@ -1218,6 +1325,12 @@ export interface components {
             /** @default null */
             cancelRequestedAt: string | null;
             /** @default null */
+            instanceId: string | null;
+            /** @default null */
+            bootId: string | null;
+            /** @default 0 */
+            attempt: number;
+            /** @default null */
             durationMs: number | null;
             /** @default null */
             title: string | null;
@@ -1234,7 +1347,7 @@ export interface components {
             /** @default null */
             signal: string | null;
             /** @default null */
-            leftRunning: string[] | null;
+            leftRunning: components["schemas"]["LeftRunning"][] | null;
             /** @default null */
             error: components["schemas"]["Error"] | null;
             /** @default null */
@@ -1326,15 +1439,18 @@ export type KeyAuth = components['schemas']['KeyAuth'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyRevoked = components['schemas']['KeyRevoked'];
 export type KeyView = components['schemas']['KeyView'];
+export type LeftRunning = components['schemas']['LeftRunning'];
 export type Me = components['schemas']['Me'];
 export type Metrics = components['schemas']['Metrics'];
 export type NewAgent = components['schemas']['NewAgent'];
 export type NewBatch = components['schemas']['NewBatch'];
 export type NewDesktop = components['schemas']['NewDesktop'];
 export type NewKey = components['schemas']['NewKey'];
+export type NewOutpost = components['schemas']['NewOutpost'];
 export type NewSsh = components['schemas']['NewSsh'];
 export type NewTask = components['schemas']['NewTask'];
 export type OutpostFacts = components['schemas']['OutpostFacts'];
+export type OutpostOptions = components['schemas']['OutpostOptions'];
 export type Overview = components['schemas']['Overview'];
 export type PasswordAuth = components['schemas']['PasswordAuth'];
 export type PlanItem = components['schemas']['PlanItem'];
@@ -1350,6 +1466,7 @@ export type Skipped = components['schemas']['Skipped'];
 export type Ssh = components['schemas']['Ssh'];
 export type SshEdit = components['schemas']['SshEdit'];
 export type StatusCounts = components['schemas']['StatusCounts'];
+export type StreamSums = components['schemas']['StreamSums'];
 export type Subscribe = components['schemas']['Subscribe'];
 export type TaskArchived = components['schemas']['TaskArchived'];
 export type TaskCancelRequested = components['schemas']['TaskCancelRequested'];

@@ -15,6 +15,7 @@ export type Phase = NonNullable<Task['phase']>;
 export type Decision = Schemas['Review']['decision'];
 export type Usage = Schemas['Usage'];
 export type Failure = Schemas['Error'];
+export type LeftRunning = Schemas['LeftRunning'];
 export type Batch = Schemas['BatchCreated'];
 
 export type Approval = Schemas['Approval'];

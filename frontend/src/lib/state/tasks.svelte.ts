@@ -8,6 +8,7 @@ import type {
   Batch,
   Decision,
   Failure,
+  LeftRunning,
   LogEvent,
   Phase,
   Task,
@@ -37,6 +38,9 @@ export class TaskState implements Task {
   phase = $state<Phase | null>(null);
   executedAt = $state<string | null>(null);
   cancelRequestedAt = $state<string | null>(null);
+  instanceId = $state<string | null>(null);
+  bootId = $state<string | null>(null);
+  attempt = $state(0);
   durationMs = $state<number | null>(null);
   title = $state<string | null>(null);
   labels = $state.raw<string[]>([]);
@@ -45,7 +49,7 @@ export class TaskState implements Task {
   sessionId = $state<string | null>(null);
   exitCode = $state<number | null>(null);
   signal = $state<string | null>(null);
-  leftRunning = $state.raw<string[] | null>(null);
+  leftRunning = $state.raw<LeftRunning[] | null>(null);
   error = $state.raw<Failure | null>(null);
   result = $state<string | null>(null);
   feedback = $state<string | null>(null);
