@@ -65,6 +65,7 @@ class Run:
     code: int | None = 0  # how it ends when nobody stops it
     signal: str | None = None
     starts: int | None = None  # lines in its side-effect file; None when it has none
+    answer: str | None = None  # of a prompt: its text
     is_prompt: bool = False  # it has no exit code, and the agent answers well
     is_writer: bool = False  # the command is our writer, which counts its starts
     may_be_lost: frozenset[str] = frozenset()  # error codes with which a fault of this test excuses its end

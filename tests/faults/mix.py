@@ -23,11 +23,15 @@ DRIP_SECONDS = 0.01
 OPEN_RUNS_MAX = 12
 
 
-def drip_pieces(seed: int) -> list[bytes]:
-    """An agent's answer, event by event."""
+def drip_words(seed: int) -> list[str]:
+    """An agent's answer, piece by piece."""
     chance = random.Random(f"drip {seed}")
-    words = (f"{chance.choice(('word', 'wörd', '字', '🚀'))}{n} " for n in range(chance.randrange(50, 400)))
-    return [sse(chunk(word)) for word in words] + [sse(chunk(finish="stop")) + DONE]
+    return [f"{chance.choice(('word', 'wörd', '字', '🚀'))}{n} " for n in range(chance.randrange(50, 400))]
+
+
+def drip_pieces(seed: int) -> list[bytes]:
+    """The same as the events of its stream."""
+    return [sse(chunk(word)) for word in drip_words(seed)] + [sse(chunk(finish="stop")) + DONE]
 
 
 async def answer_drips(exchange: Exchange) -> None:
@@ -92,8 +96,8 @@ class Mix:
 
     async def prompt(self, name: str) -> None:
         seed = self.chance.randrange(1_000_000)
-        written = {"response": b"".join(drip_pieces(seed))}
-        if not await self.site.try_start(name, f"Drip {seed}", type="prompt", written=written):
+        known = {"written": {"response": b"".join(drip_pieces(seed))}, "answer": "".join(drip_words(seed))}
+        if not await self.site.try_start(name, f"Drip {seed}", type="prompt", **known):
             self.story.append("(not ready)")
 
     def open_ids(self) -> list[str]:

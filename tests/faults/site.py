@@ -277,7 +277,11 @@ class Site:
         self, name: str, content: str, *, written: Mapping[str, bytes] | None = None, **facts: Any
     ) -> Run | None:
         """The same; None when the desktop's agent is not ready now."""
-        known = {key: facts.pop(key) for key in ("code", "signal", "may_be_lost", "may_be_cancelled") if key in facts}
+        known = {
+            key: facts.pop(key)
+            for key in ("code", "signal", "answer", "may_be_lost", "may_be_cancelled")
+            if key in facts
+        }
         body = {"type": "command", "content": content, "desktopId": self.desktop_id, "title": name, "run": True} | facts
         answer = await self.server.http.post(TASKS, json=body)
         if answer.status_code == 409 and answer.json()["code"] == "agent_not_ready":
@@ -574,7 +578,7 @@ async def _open_site(
     seed = new_seed() if seed is None else seed
     server = Server(folder / "data", flags)
     async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(open_sshd(options=(f"SetEnv HOME={home}", "MaxSessions 100")))
+        host = await stack.enter_async_context(open_sshd(home=home))
         proxy = await stack.enter_async_context(open_proxy("127.0.0.1", host.port))
         group = await stack.enter_async_context(anyio.create_task_group())
         site = Site(folder, home, host, proxy, server, seed, group)

@@ -44,7 +44,9 @@ class Drip:
 
 
 async def ask(site: Site, drip: Drip, name: str = "prompt", **facts: Any) -> Run:
-    return await site.start(name, "Say something.", type="prompt", written={"response": drip.body}, **facts)
+    return await site.start(
+        name, "Say something.", type="prompt", written={"response": drip.body}, answer="".join(drip.words), **facts
+    )
 
 
 def agent(endpoint: ChatEndpoint) -> dict[str, Any]:
@@ -69,6 +71,36 @@ async def test_an_answer_goes_on_after_the_server_was_killed(tmp_path: Path):
         check_end(await site.ended(run), drip)
         await site.check()
         assert len(endpoint.requests) == 1, "it was asked once"
+
+
+async def test_a_prompt_whose_server_dies_in_the_moment_of_its_start_is_asked_once(tmp_path: Path):
+    drip = Drip(6, words=20)
+    async with open_chat_endpoint(drip.script) as endpoint, open_site(tmp_path, agent=agent(endpoint)) as site:
+        for number in range(3):
+            run = await ask(site, drip, f"prompt {number}")
+            if number:
+                await site.until_event(run, "task.phase", phase="starting")
+            await site.restart_server()
+            check_end(await site.ended(run), drip)
+            await site.until_desktop(lambda one: one["agentReady"])
+        await site.check()
+        assert len(endpoint.requests) == 3
+
+
+async def test_a_prompt_whose_start_is_lost_on_its_way_is_asked_all_the_same(tmp_path: Path):
+    """Its server dies, too: what was to be asked is asked by the next one."""
+    drip = Drip(7, words=20)
+    async with open_chat_endpoint(drip.script) as endpoint, open_site(tmp_path, agent=agent(endpoint)) as site:
+        site.proxy.black_hole(to_client=False)
+        run = await ask(site, drip)
+        await site.until_event(run, "task.phase", phase="starting")
+        site.kill_server()
+        site.proxy.reset()
+        site.proxy.heal()
+        await site.start_server()
+        check_end(await site.ended(run), drip)
+        await site.check()
+        assert len(endpoint.requests) == 1
 
 
 async def test_an_answer_that_ends_while_the_server_is_dead_is_whole_afterwards(tmp_path: Path):

@@ -86,6 +86,10 @@ def test_a_history_in_which_all_went_well_breaks_no_promise():
     assert validators.violations(history()) == []
 
 
+def test_an_answer_that_came_whole_breaks_no_promise():
+    assert validators.violations(replace(history(answered("Hello ", "you")), runs=(ANSWERED,))) == []
+
+
 def test_what_a_fault_excuses_breaks_no_promise():
     run = Run(TASK, "the run", {"stdout": b"onetwo", "stderr": b"bad"}, may_be_lost=frozenset(["supervisor_killed"]))
     assert validators.violations(history(CUT, runs=(run,))) == []
@@ -99,6 +103,14 @@ def test_what_a_fault_excuses_breaks_no_promise():
 def run_with(**facts: Any) -> History:
     return history(runs=(replace(history().runs[0], **facts),))
 
+
+def answered(*pieces: str, result: str = "Hello you") -> list[Seen]:
+    """A prompt, its progress, its end."""
+    progress = [seen("task.progress", kind="text", upTo=10 * n, text=text) for n, text in enumerate(pieces, 1)]
+    return [*good_events()[:4], *progress, seen("task.completed", status="done", version=5, phase=None, result=result)]
+
+
+ANSWERED = Run(TASK, "the prompt", answer="Hello you", is_prompt=True, code=None)
 
 BROKEN: list[tuple[str, History]] = [
     ("log_is_dense", replace(history(), log=history().log[:3] + history().log[4:])),
@@ -139,6 +151,10 @@ BROKEN: list[tuple[str, History]] = [
         "sums_of_the_end_are_those_of_the_output",
         history([*GAP[:-1], changed(-1, streams={"stdout": {"bytes": 5}})[-1]], gaps_allowed=frozenset([TASK])),
     ),
+    ("progress_is_said_once", replace(history(answered()), runs=(ANSWERED,))),
+    ("progress_is_said_once", replace(history(answered("Hello ", "Hello ", "you")), runs=(ANSWERED,))),
+    ("progress_is_said_once", replace(history(answered("Hello ", "you", result="Hello")), runs=(ANSWERED,))),
+    ("progress_is_said_once", history(answered("a", "b")[::-1], tasks=())),
     ("end_is_true", run_with(code=3)),
     ("end_is_true", run_with(code=None, signal="SIGKILL")),
     ("end_is_true", history(changed(-1, status="failed"))),

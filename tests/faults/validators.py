@@ -123,6 +123,24 @@ def sums_of_the_end_are_those_of_the_output(history: History) -> Iterator[str]:
                     yield f"{task_id}: {stream} is not what its end counts: {len(data)} bytes against {sums}"
 
 
+def progress_is_said_once(history: History) -> Iterator[str]:
+    """What an agent does is said once, in the order of its answer; and all of its text is there, and its result."""
+    for run in history.runs:
+        events = history.of(run.task_id)
+        said = [seen.payload for seen in of_type(events, "task.progress")]
+        places = [one["upTo"] for one in said]
+        if places != sorted(places):
+            yield f"{run.name}: its progress goes back: {places}"
+        if run.answer is None or _is_excused(history, run):
+            continue
+        text = "".join(one["text"] for one in said if one["kind"] == "text")
+        if text != run.answer:
+            yield f"{run.name} answered {len(run.answer)} characters, and its progress says {len(text)}"
+        for end in of_type(events, *ENDS)[:1]:
+            if (end.payload.get("result") or "").strip() != run.answer.strip():
+                yield f"{run.name} has another result than the agent's answer"
+
+
 def end_is_true(history: History) -> Iterator[str]:
     """Exit code and signal are the command's own, unless a fault or a cancel excuses the end."""
     for run in history.runs:
@@ -238,6 +256,7 @@ VALIDATORS: tuple[Callable[[History], Iterator[str]], ...] = (
     gaps_have_a_cause,
     output_is_what_was_written,
     sums_of_the_end_are_those_of_the_output,
+    progress_is_said_once,
     end_is_true,
     end_comes_after_the_last_byte,
     every_run_ends_once,
