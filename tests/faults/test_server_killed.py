@@ -126,7 +126,7 @@ async def test_a_full_spool_makes_the_command_wait_and_loses_nothing(tmp_path: P
 
 
 def name_anew(data_dir: Path) -> None:
-    """A restored log is another log: it gets an id of its own, by which clients and outposts tell it from the old one."""
+    """A restored log is another log: by an id of its own, clients and outposts tell it from the old one."""
     with sqlite3.connect(data_dir / "mission-control.db") as database:
         database.execute("update meta set value = 'restored' where name = 'log_id'")
     database.close()
