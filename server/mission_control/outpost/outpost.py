@@ -56,9 +56,9 @@ SEGMENT_BYTES = 4 << 20
 QUOTA_BYTES = 64 << 20  # journal of one run that is not committed yet; beyond it the command waits
 SPAN_BYTES = 64 << 10  # neighbouring records are handled together up to this
 TURN_BYTES = 128 << 10  # what one run sends before the next one has its turn
-WINDOW_BYTES_MAX = 2 << 20  # sent and not committed, for each run
+WINDOW_BYTES_MAX = 8 << 20  # sent and not committed, for each run
 WINDOW_BYTES_MIN = 128 << 10
-CHANNEL_BYTES_MAX = 16 << 20  # the same over all runs; each may always have one span under way
+CHANNEL_BYTES_MAX = 32 << 20  # the same over all runs; each may always have one span under way
 LAG_S_MAX = 0.25  # from sending to the commit; the window shrinks when it takes longer
 LOG_BYTES_MAX = 256 << 10
 
@@ -71,6 +71,7 @@ DISK_FULL_RETRY_S = 0.25
 TERM_GRACE_S = 5.0
 KILL_AGAIN_S = 0.05
 KILL_S_MAX = 10.0  # of killing; what is alive then cannot be killed by us
+DRAIN_TOLD_S = 0.25  # of draining are worth telling
 DRAIN_S = 2.0  # for which children may hold the output open after the command has ended
 REMEMBER_S = 30 * 86400.0  # how long the end of a forgotten run is known
 FLOOD_PIPE_BYTES = 256 << 10
@@ -335,8 +336,8 @@ class Journal:
 class Supervisor:
     """Runs one command or request, from before its start to its end in the journal."""
 
-    def __init__(self, folder, run, spec, environment, lock, bell):
-        self.folder, self.spec, self.environment = folder, spec, environment
+    def __init__(self, folder, run, spec, account, environment, lock, bell):
+        self.folder, self.spec, self.account, self.environment = folder, spec, account, environment
         self.lock, self.bell = lock, bell  # bell: the daemon, while there is one
         self.quota = spec["quota"]
         self.journal = Journal(folder, run, spec["segment"])
@@ -345,7 +346,7 @@ class Supervisor:
         self.poll = select.poll()
         self.streams = {}  # descriptor -> stream, while open
         self.control, self.said = None, b""  # lines of the child about itself
-        self.error = None
+        self.child = self.error = None
         self.is_reading = False
         self.status = self.ended_at = None
         self.must_read = 0  # bytes that the command itself had written when it ended
@@ -354,16 +355,16 @@ class Supervisor:
         self.look_at = 0.0
         self.timeout_at = None
 
-    def main(self):
+    def main(self, boot):
         os.setsid()
         self.is_subreaper = become_subreaper()
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # at a shutdown the command gets its own; we write down its end
+            signal.signal(number, lambda *_: None)  # at a shutdown the command gets its own; we write down its end
         self.wake = wake_on_child()
         self.door = socket.socket(socket.AF_UNIX)
         self.door.bind(self.folder + "/s")
         self.door.listen(4)
-        identity = {"pid": os.getpid(), "start": start_time(os.getpid()) if LINUX else "", "boot": boot_id()}
+        identity = {"pid": os.getpid(), "start": start_time(os.getpid()) if LINUX else "", "boot": boot}
         os.write(self.lock, json.dumps(identity).encode())
         self.bell.setblocking(False)
         for fd in (self.wake, self.door.fileno(), self.bell.fileno()):
@@ -385,10 +386,9 @@ class Supervisor:
     # The child.
 
     def start_child(self):
-        is_request = "request" in self.spec
-        control, theirs = os.pipe()
+        is_request, has_terminal = "request" in self.spec, self.spec.get("tty")
         pipes = []  # (ours, theirs, descriptor in the child, stream)
-        if self.spec.get("tty"):
+        if has_terminal:
             master, slave = os.openpty()
             set_terminal(slave)
             pipes.append((master, slave, 1, STDOUT))
@@ -396,26 +396,52 @@ class Supervisor:
             pipes.append(os.pipe() + (1, BODY if is_request else STDOUT))
             if not is_request:
                 pipes.append(os.pipe() + (2, STDERR))
+        if is_request or has_terminal:
+            self.fork_child(pipes)
+        else:
+            self.spawn_shell(pipes[0][1], pipes[1][1])
+        for ours, other, _, stream in pipes:
+            os.close(other)
+            os.set_blocking(ours, False)
+            self.streams[ours] = stream
+        if has_terminal:
+            os.write(master, b"\x04" * 64)  # nobody types: whoever asks gets the end of the file
+
+    def spawn_shell(self, stdout, stderr):
+        """Start the command without a fork of this process, where Python can: half of what `true` costs."""
+        import subprocess
+
+        shell, words, variables, cwd = shell_call(self.spec, self.account, self.environment)
+        try:
+            process = subprocess.Popen(
+                words, executable=shell, env=variables, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                start_new_session=True,  # `kill 0` in the command must not reach us
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            if getattr(error, "filename", None) == cwd and not self.spec.get("cwd") and cwd != "/":
+                self.spec["cwd"] = "/"  # an account without a home: sshd says so and goes on
+                return self.spawn_shell(stdout, stderr)
+            self.error = start_error(error, cwd)
+            self.status, self.ended_at = 127 << 8, time.monotonic()
+            return None
+        self.child, process.returncode = process.pid, 0  # its end is taken by `reap`
+
+    def fork_child(self, pipes):
+        control, theirs = os.pipe()
         self.child = os.fork()
         if not self.child:
             try:
                 self.become_child(theirs, pipes)
             except BaseException as error:  # noqa: B036, BLE001 - whatever it is, this process is not to go on
-                tell(theirs, error="start_failed", detail=str(error))
+                tell(theirs, **start_error(error, self.spec.get("cwd")))
             os._exit(127)
         os.close(theirs)
-        for ours, other, _, stream in pipes:
-            os.close(other)
-            os.set_blocking(ours, False)
-            self.streams[ours] = stream
-            if self.spec.get("tty"):
-                os.write(ours, b"\x04" * 64)  # nobody types: whoever asks gets the end of the file
         os.set_blocking(control, False)
         self.control = control
         self.poll.register(control, select.POLLIN)
 
     def become_child(self, control, pipes):
-        os.setsid()  # `kill 0` in the command must not reach the supervisor
+        os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -434,7 +460,14 @@ class Supervisor:
         if "request" in self.spec:
             os._exit(make_request(self.spec["request"], control))
         fcntl.fcntl(control, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        run_in_shell(self.spec, self.environment, control)
+        shell, words, variables, cwd = shell_call(self.spec, self.account, self.environment)
+        try:
+            os.chdir(cwd)
+        except OSError:
+            if self.spec.get("cwd"):
+                raise
+            os.chdir("/")  # as in `spawn_shell`
+        os.execve(shell, words, variables)
 
     def listen_to_child(self):
         """A line of JSON each: the head of a response, or why it failed."""
@@ -695,11 +728,8 @@ def set_terminal(fd):
     termios.tcsetattr(fd, termios.TCSANOW, modes)
 
 
-def run_in_shell(spec, environment, control):
+def shell_call(spec, account, environment):
     """As sshd does it: the account's own shell, not a login shell, `-c`, and the content as it is."""
-    import pwd
-
-    account = pwd.getpwuid(os.getuid())
     shell = account.pw_shell or "/bin/sh"
     variables = dict(environment)
     variables.setdefault(b"HOME", os.fsencode(account.pw_dir))
@@ -711,15 +741,17 @@ def run_in_shell(spec, environment, control):
         variables[name.encode()] = value.encode("utf-8", "surrogateescape")
     home = os.fsdecode(variables[b"HOME"])
     cwd = spec.get("cwd") or home
-    try:
-        os.chdir(home + cwd[1:] if cwd == "~" or cwd.startswith("~/") else os.path.join(home, cwd))
-    except OSError as error:
-        if spec.get("cwd"):
-            tell(control, error="cwd_invalid", detail="%s: %s" % (cwd, error.strerror))
-            os._exit(127)
-        os.chdir("/")  # an account without a home: sshd says so and goes on
+    cwd = home + cwd[1:] if cwd == "~" or cwd.startswith("~/") else os.path.join(home, cwd)
     variables.pop(b"OLDPWD", None)
-    os.execve(shell, [os.path.basename(shell).encode(), b"-c", spec["command"].encode()], variables)
+    return shell, [os.path.basename(shell).encode(), b"-c", spec["command"].encode()], variables, cwd
+
+
+def start_error(error, cwd):
+    """Why a command could not start, as facts of its end."""
+    detail = getattr(error, "strerror", None) or str(error)
+    if cwd and getattr(error, "filename", None) == cwd:
+        return {"error": "cwd_invalid", "detail": "%s: %s" % (cwd, detail)}
+    return {"error": "start_failed", "detail": detail}
 
 
 def make_request(request, control):
@@ -797,7 +829,8 @@ class Run:
         self.told = 0
         self.supervisor = self.channel = None
         self.end = self.lost = self.waits_for = None
-        self.is_draining = self.is_unwanted = False  # unwanted: to be forgotten as soon as it has ended
+        self.draining_since = None
+        self.is_unwanted = False  # to be forgotten as soon as it has ended
         self.has_turn = self.has_told = False
 
     def load(self):
@@ -967,7 +1000,7 @@ class Daemon:
         wake = wake_on_child()
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        load_ctypes()
+        load_for_supervisors()
         self.warning = outlive_session()
         self.load_ended()
         self.adopt()
@@ -1056,8 +1089,8 @@ class Daemon:
         for run in list(self.runs.values()):
             if not (run.supervisor or run.end or run.lost):
                 self.join(run)  # it was between its fork and its first breath
-            elif run.is_draining and not run.end and not run.has_told:
-                run.has_told = True  # worth telling only when it takes a while
+            elif run.draining_since and not run.end and not run.has_told and now - run.draining_since > DRAIN_TOLD_S:
+                run.has_told = True
                 self.report(run)
         if self.channel or not self.is_idle():
             self.idle_since = now
@@ -1195,8 +1228,9 @@ class Daemon:
         self.attach(run, 0)
 
     def fork_supervisor(self, run, spec, lock):
+        import subprocess  # noqa: F401 - once, here: a supervisor would have to do it again and again
+
         ours, theirs = socket.socketpair()
-        environment = dict(self.environment)
         if not os.fork():
             try:
                 signal.set_wakeup_fd(-1)
@@ -1205,8 +1239,8 @@ class Daemon:
                 gc.disable()
                 close_all_but(lock, theirs.fileno())
                 lower_limits(self.limits)
-                supervisor = Supervisor(run.folder, run.id, spec, environment, lock, theirs)
-                supervisor.main()
+                supervisor = Supervisor(run.folder, run.id, spec, self.account, self.environment, lock, theirs)
+                supervisor.main(self.boot)
             except BaseException:  # noqa: BLE001 - this process must not go on as a second daemon
                 import traceback
 
@@ -1238,7 +1272,7 @@ class Daemon:
 
     def report(self, run):
         if run.channel:
-            state = "lost" if run.lost else "ended" if run.end else "draining" if run.is_draining else "running"
+            state = "lost" if run.lost else "ended" if run.end else "draining" if run.draining_since else "running"
             self.say(note(STATE, run.id, state=state, why=run.lost or run.waits_for, position=run.position))
 
     def on_bell(self, run):
@@ -1255,7 +1289,8 @@ class Daemon:
         for sign, waits_for in ((b"F", "disk_full"), (b"E", None)):
             if sign in data:
                 run.waits_for = waits_for
-        run.is_draining = run.is_draining or b"D" in data
+        if b"D" in data:
+            run.draining_since = time.monotonic()
         if not data:
             self.let_go(run)
             if not run.end:
@@ -1311,10 +1346,13 @@ class Daemon:
         channel = Channel(peer, *fds)
         for fd in fds:
             os.set_blocking(fd, False)
+        import pwd
+
         is_admitted = self.admits(facts["log"], facts["generation"])
         if is_admitted:
             self.close("superseded")
             self.environment = {bytes.fromhex(name): bytes.fromhex(value) for name, value in facts["environment"]}
+            self.account = pwd.getpwuid(os.getuid())
         channel.control.append(facts["nonce"].encode() + b"\n")
         channel.control.append(self.hello(is_admitted))
         if not is_admitted:
@@ -1567,8 +1605,10 @@ def send_file(out, fd, at, count):
     return sent
 
 
-def load_ctypes():
-    """Load ctypes once, before any fork: each supervisor needs it."""
+def load_for_supervisors():
+    """Load once, before any fork, what each supervisor needs."""
+    import termios  # noqa: F401
+
     try:
         import ctypes  # noqa: F401
     except ImportError:

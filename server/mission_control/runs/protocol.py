@@ -222,21 +222,20 @@ class RunStream:
         answer: list[Data | Gap] = []
         if frame.position > self.position:
             answer.append(self._skip_to(frame, stream))
-        if not frame.is_sound:
+        known_bytes = self.position - frame.position
+        here = self._streams[stream]
+        # Of a frame that is new as a whole, one pass over the payload both checks it and carries the sum on.
+        goes_on = not known_bytes and stream not in self._unsure and here.crc == frame.before
+        crc = zlib.crc32(frame.payload, frame.before)
+        if frame.after is not None and crc != frame.after:
             answer.append(self._skip_damaged(frame, stream))
             return answer
-        data = frame.payload[self.position - frame.position :]
-        here = self._streams[stream]
-        known_bytes = len(frame.payload) - len(data)
+        data = frame.payload[known_bytes:] if known_bytes else frame.payload
         if here.offset != frame.offset + known_bytes:
             raise Mismatch(f"{stream} has {here.offset} bytes here and {frame.offset + known_bytes} on the desktop")
-        before = here.crc
-        if stream in self._unsure:
-            before = zlib.crc32(frame.payload[:known_bytes], frame.before)
-            self._unsure.discard(stream)
-        crc = zlib.crc32(data, before)
-        if frame.after is not None and crc != frame.after:
+        if not goes_on and stream not in self._unsure and zlib.crc32(data, here.crc) != crc:
             raise Mismatch(f"the first {here.offset} bytes of {stream} here are not those of the desktop")
+        self._unsure.discard(stream)
         self._streams[stream] = StreamPosition(here.offset + len(data), crc)
         answer.append(Data(stream, data, frame.ms))
         return answer

@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from ..control.door import Control
 from ..domain.entities import Agent, Task
@@ -24,7 +25,7 @@ from ..domain.events import Event, TaskNote, decode_event
 from ..domain.filters import Filter, types_of
 from ..domain.output import OutputCutter, RunPosition
 from ..domain.tasks import RunEnd
-from ..domain.values import Error
+from ..domain.values import Error, Time
 from ..log.vault import SecretUnreadable
 from ..streams.cursor import follow
 from .agents.openai_chat import Turn
@@ -42,6 +43,7 @@ from .recorder import open_recorder
 
 RETRY_SECONDS = 1.0  # between two tries to record an end while the log takes none
 TURNS_MAX = 50  # earlier exchanges of a conversation that are looked up
+PASSING_SECONDS = 0.02  # a run that is over sooner is not said to be streaming: one commit less before its end
 PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
 
 UNREACHABLE = "desktop_unreachable"
@@ -57,6 +59,39 @@ _WATCHED = frozenset(
 _logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+Change = Callable[[], Awaitable[object]]
+
+
+class _Teller:
+    """Says in the log what a run says of itself, without making its output or its end wait."""
+
+    def __init__(self, control: Control, task: Task, aside: Callable[[Change], None]) -> None:
+        self._control = control
+        self._task = task
+        self._aside = aside
+        self._began_at: Time | None = None
+
+    async def __call__(self, happening: Happening) -> None:
+        tasks, id = self._control.tasks, self._task.id
+        match happening:
+            case Began():
+                self._began_at = self._control.journal.now()
+                self._aside(self._say_streaming)
+            case Draining():
+                self._aside(lambda: tasks.enter_phase(id, "draining"))
+            case Waiting(why):
+                text = GOES_ON if why is None else WAITS.get(why, f"The command waits on the desktop: {why}.")
+                self._aside(lambda: tasks.note(self._task, text))
+            case _:
+                pass
+
+    def ended(self, end: RunEnd) -> RunEnd:
+        """The end of a run that may have been over before its beginning was said."""
+        return replace(end, executed_at=self._began_at)
+
+    async def _say_streaming(self) -> None:
+        await anyio.sleep(PASSING_SECONDS)
+        await self._control.tasks.enter_phase(self._task.id, "streaming", executed_at=self._began_at)
 
 
 class Runner:
@@ -220,8 +255,9 @@ class Runner:
 
         try:
             async with open_recorder(self._control.tasks, task, position, on_durable=acknowledge) as recorder:
-                end = await run_durably(run, OutputCutter(position), recorder, self._teller(task), task.timeout_seconds)
-            await self._finish(task.id, end)
+                teller, cutter = self._teller(task), OutputCutter(position)
+                end = await run_durably(run, cutter, recorder, teller, task.timeout_seconds)
+            await self._finish(task.id, teller.ended(end))
             self._let_go(run, end)
         finally:
             self._closed(run)
@@ -242,12 +278,12 @@ class Runner:
         async with open_recorder(
             self._control.tasks, task, position, pause_s=GATHER_SECONDS, on_durable=acknowledge
         ) as recorder:
-            turns, cutter = await self._turns(task), OutputCutter(position)
-            prompt = DurablePrompt(task, agent, token, turns, recorder, cutter, begin, self._teller(task))
+            turns, cutter, teller = await self._turns(task), OutputCutter(position), self._teller(task)
+            prompt = DurablePrompt(task, agent, token, turns, recorder, cutter, begin, teller)
             self._can_be_cancelled(task.id, prompt.cancel)
             try:
                 end = await prompt.run(past, attempt)
-                await self._finish(task.id, end)
+                await self._finish(task.id, teller.ended(end))
                 if prompt.attempt:
                     self._let_go(prompt.attempt, end)
             finally:
@@ -317,27 +353,8 @@ class Runner:
         run.close()
         self._followed.discard(run.id)
 
-    def _teller(self, task: Task) -> Callable[[Happening], Awaitable[None]]:
-        """Takes what a run says of itself into the log, without making its output wait."""
-
-        async def tell(happening: Happening) -> None:
-            match happening:
-                case Began():
-                    now = self._control.journal.now()
-                    self._aside(lambda: self._control.tasks.enter_phase(task.id, "streaming", executed_at=now))
-                case Draining():
-                    self._aside(lambda: self._control.tasks.enter_phase(task.id, "draining"))
-                case Waiting(why):
-                    text = GOES_ON if why is None else WAITS.get(why, f"The command waits on the desktop: {why}.")
-                    self._aside(lambda: self._control.tasks.note(task, text))
-                case _:
-                    pass
-
-        return tell
-
-    def _aside(self, change: Callable[[], Awaitable[object]]) -> None:
-        """Make a change that nothing waits for."""
-        self._group.start_soon(self._until_taken, change)
+    def _teller(self, task: Task) -> _Teller:
+        return _Teller(self._control, task, lambda change: self._group.start_soon(self._until_taken, change))
 
     def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
         self._cancels[task_id] = cancel
