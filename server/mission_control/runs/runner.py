@@ -33,6 +33,7 @@ from .commands import run_directly, run_durably, spec_of
 from .conversation import Began, Conversation, Draining, Ended, Happening, Lost, Waiting
 from .durable import DurableRun
 from .durable_prompts import DurablePrompt, Past, read_past
+from .durable_prompts import spec_of as spec_of_prompt
 from .fleet import Fleet
 from .link import Link
 from .outpost_link import OutpostLink
@@ -293,12 +294,15 @@ class Runner:
         agent = self._control.journal.desktop(task.desktop_id).agent
         progress = self._events_of(task.id, "task.progress")
         past = await read_past(task, agent, progress, self._events_of(task.id))
-        attempt = self._taken_up(task, past.position, None, past.has_hole)
         token: str | None = None
+        spec: Spec | None = None  # needed where the start was lost on its way
         try:
             token = await self._control.desktops.secret(task.desktop_id, "agentToken")
-        except SecretUnreadable:
+            if agent is not None:
+                spec = spec_of_prompt(task, agent, token, await self._turns(task), past.attempt)
+        except (SecretUnreadable, ValueError):
             pass  # what was asked goes on without it; a further request says what is wrong
+        attempt = self._taken_up(task, past.position, spec, past.has_hole)
         await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, past, attempt)
 
     async def _begin(self, task: Task, attempt: int, spec: Spec) -> DurableRun | None:
