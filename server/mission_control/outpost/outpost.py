@@ -912,6 +912,31 @@ class Run:
         else:
             self.unsent.append(Span(self.segment, self.segment_start, at, size, last))
 
+    def look_again(self):
+        """Heads that were damaged since they were found are found once more, as damage: no channel ends over them."""
+        bad = next((at for at, span in enumerate(self.unsent) if not self.is_sound(span)), None)
+        if bad is None:
+            return
+        span = self.unsent[bad]
+        while len(self.unsent) > bad:
+            self.unsent.pop()
+        while self.segments[-1][1] != span.fd:
+            os.close(self.segments.pop()[1])
+        self.segment, self.segment_start = span.fd, span.segment
+        self.scanned, self.end = span.at, None
+        self.scan()
+
+    def is_sound(self, span):
+        """Whether the heads of its records still follow each other."""
+        at, left = span.at - span.segment, span.size
+        while left > 0:
+            data = os.pread(span.fd, HEAD_BYTES, at)
+            head = head_of(data) if len(data) == HEAD_BYTES else None
+            if head is None or head[3] != self.id:
+                return False
+            at, left = at + HEAD_BYTES + head[2], left - HEAD_BYTES - head[2]
+        return left == 0
+
     def rewind(self, position):
         """Everything that a server at this position does not have is to be sent, again or for the first time."""
         spans = list(self.sent) + list(self.unsent)
@@ -1257,6 +1282,8 @@ class Daemon:
         if self.channel:
             self.channel.in_flight -= run.in_flight
         run.rewind(position)
+        if run.channel is not self.channel:  # else a part of its files may be on its way
+            run.look_again()
         run.channel, run.has_turn = self.channel, False
         self.report(run)
         self.queue(run)
