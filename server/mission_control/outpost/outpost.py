@@ -855,13 +855,14 @@ class Run:
                     heads, in_buffer = os.pread(self.segment, 4096, at), 0
                     continue
                 head = head_of(heads, in_buffer)
-                if head is None or head[3] != self.id:
+                is_ours = head is not None and head[3] == self.id
+                if is_ours and at + HEAD_BYTES + head[2] > size:
+                    break
+                if not is_ours or not self.is_whole(self.segment, at, head):
                     at = self.find_head(at + 1, size)
                     heads, in_buffer = b"", 1
                     continue
                 kind, _, length, _, position = head[:5]
-                if at + HEAD_BYTES + length > size:
-                    break
                 if kind == END:
                     self.end = os.pread(self.segment, length, at + HEAD_BYTES)
                 last = float("inf") if kind == END else position
@@ -913,7 +914,7 @@ class Run:
             self.unsent.append(Span(self.segment, self.segment_start, at, size, last))
 
     def look_again(self):
-        """Heads that were damaged since they were found are found once more, as damage: no channel ends over them."""
+        """What was damaged since it was found is found once more, as damage: no channel is to end over it."""
         bad = next((at for at, span in enumerate(self.unsent) if not self.is_sound(span)), None)
         if bad is None:
             return
@@ -926,13 +927,18 @@ class Run:
         self.scanned, self.end = span.at, None
         self.scan()
 
+    def is_whole(self, fd, at, head):
+        """Whether a record's payload is as it was written. Of output the server sees that, and knows what is lost."""
+        kind, length, before, after = head[0], head[2], head[7], head[8]
+        return kind == OUTPUT or zlib.crc32(os.pread(fd, length, at + HEAD_BYTES), before) == after
+
     def is_sound(self, span):
         """Whether the heads of its records still follow each other."""
         at, left = span.at - span.segment, span.size
         while left > 0:
             data = os.pread(span.fd, HEAD_BYTES, at)
             head = head_of(data) if len(data) == HEAD_BYTES else None
-            if head is None or head[3] != self.id:
+            if head is None or head[3] != self.id or not self.is_whole(span.fd, at, head):
                 return False
             at, left = at + HEAD_BYTES + head[2], left - HEAD_BYTES - head[2]
         return left == 0
