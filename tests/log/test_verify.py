@@ -7,6 +7,7 @@ import hashlib
 import re
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import pytest
 
 from mission_control.control.door import open_control
 from mission_control.domain.events import TaskOutput
-from mission_control.domain.output import OutputCutter
+from mission_control.domain.output import OutputCutter, Stream
 from mission_control.domain.tasks import RunEnd
-from mission_control.domain.values import Error
+from mission_control.domain.values import Error, StreamSums
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from mission_control.log.event_log import RunRow
 from mission_control.log.sqlite import NewerSchema, open_sqlite_log
@@ -92,6 +93,20 @@ async def test_late_output_of_a_desktop_that_was_given_up_is_sound_and_of_any_ot
             await control.tasks.record(task, [event], RunRow(task.id, cutter.position))
     (problem,) = (await verify_directory(tmp_path)).problems
     assert problem.sentence == f"it is output of task {task.id}, which is done"
+
+
+@pytest.mark.parametrize("lost", [b"", b"e"])
+async def test_what_is_recorded_is_compared_with_what_the_desktop_counted_at_the_pipe(tmp_path: Path, lost: bytes):
+    streams: dict[Stream, StreamSums] = {}
+    for stream in ("stdout", "stderr"):
+        data = b"".join(data for name, data in SAID if name == stream) + (lost if stream == "stdout" else b"")
+        digest = hashlib.sha256(data).hexdigest()
+        streams[stream] = StreamSums(bytes=len(data), crc=zlib.crc32(data), sha256=digest)
+    async with open_control(tmp_path) as control:
+        end = RunEnd(exit_code=0, streams=streams)
+        task = await finished_task(control, await running_desktop(control), end)
+    said = [problem.sentence for problem in (await verify_directory(tmp_path)).problems]
+    assert said == ([f"what is recorded of stdout of task {task.id} is not what its desktop read"] if lost else [])
 
 
 async def test_an_empty_log_is_sound(tmp_path: Path):

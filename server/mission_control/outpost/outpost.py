@@ -1138,7 +1138,8 @@ class Daemon:
                 os._exit(0)
 
     def is_idle(self):
-        return not any(run.supervisor for run in self.runs.values())
+        """Nothing runs. What has ended and is not forgotten stays in files for the next daemon."""
+        return all(run.end or run.lost for run in self.runs.values())
 
     def leave_if_idle(self, why):
         if self.is_idle():

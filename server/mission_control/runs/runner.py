@@ -354,7 +354,10 @@ class Runner:
         self._followed.discard(run.id)
 
     def _teller(self, task: Task) -> _Teller:
-        return _Teller(self._control, task, lambda change: self._group.start_soon(self._until_taken, change))
+        def aside(change: Change) -> None:
+            self._group.start_soon(self._until_taken, change)
+
+        return _Teller(self._control, task, aside)
 
     def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
         self._cancels[task_id] = cancel
