@@ -40,7 +40,7 @@ class Seen:
         return text.encode() if text is not None else b64decode(self.payload["base64"])
 
     def __str__(self) -> str:
-        return f"{self.seq} {self.type} {self.raw[:200]!r}"
+        return f"{self.seq} {self.type} {self.raw[: 200 if self.type == 'task.output' else 900]!r}"
 
 
 @dataclass(frozen=True)

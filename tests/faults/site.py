@@ -37,14 +37,14 @@ from mission_control.runs.protocol import run_id
 from tests.faults import writer
 from tests.faults.history import ENDS, History, Process, Run, Seen
 from tests.faults.validators import violations
-from tests.faults.watcher import Watcher
+from tests.faults.watcher import DEADLINE_SECONDS, Watcher
 from tests.support.processes import is_alive
 from tests.support.proxy import Proxy, open_proxy
 from tests.support.server_process import ServerProcess, command_line, open_server
 from tests.support.sshd import SshHost, open_sshd, private_text
 from tests.support.waiting import until
 
-END_SECONDS = 60.0
+END_SECONDS = DEADLINE_SECONDS
 TASKS = "/api/mission-control/tasks"
 WRITER = Path(writer.__file__)
 

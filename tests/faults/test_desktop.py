@@ -198,9 +198,8 @@ async def test_bytes_that_the_disk_damaged_are_a_declared_gap_and_the_rest_is_th
         site.let_go(run)
         await site.until_dead(run)
         await until(lambda: not (site.outpost.run_folder(run.task_id) / "s").exists(), "its end in the journal")
-        await flip(
-            site, run, place_of_a_record(segment.read_bytes(), before) + (HEAD_BYTES + 1 if part == "payload" else 20)
-        )
+        place = next(one for one in places_of_records(segment.read_bytes()) if one >= before)
+        await flip(site, run, place + (HEAD_BYTES + 1 if part == "payload" else 20))
         if adopted:
             await site.kill_daemon()
         await site.start_server()
@@ -209,12 +208,37 @@ async def test_bytes_that_the_disk_damaged_are_a_declared_gap_and_the_rest_is_th
         assert gap.payload["to"] - gap.payload["from"] <= 256 * 1024
 
 
-def place_of_a_record(data: bytes, after: int) -> int:
-    """Where the first record begins at or after a place."""
-    at = 0
-    while at < after:
+def places_of_records(data: bytes) -> list[int]:
+    """Where each record of a segment begins."""
+    places, at = [], 0
+    while at < len(data):
+        places.append(at)
         at += HEAD_BYTES + int.from_bytes(data[at + 4 : at + 8], "big")
-    return at
+    return places
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by the same outpost", "by the next outpost"])
+@pytest.mark.parametrize("part", ["payload", "head"])
+async def test_when_the_disk_damaged_the_end_itself_the_task_says_that_its_end_is_not_known(
+    tmp_path: Path, part: str, adopted: bool
+):
+    async with open_site(tmp_path) as site:
+        run = await site.write("damaged", stdout=50_000, stderr=0, pause_at=10_000)
+        site.expect(run, may_be_lost=frozenset({"supervisor_killed", "run_lost", "output_mismatch"}))
+        await site.until_output(run, 9_000)
+        site.kill_server()
+        site.let_go(run)
+        await site.until_dead(run)
+        await until(lambda: not (site.outpost.run_folder(run.task_id) / "s").exists(), "its end in the journal")
+        last = places_of_records(site.outpost.segments(run.task_id)[-1].read_bytes())[-1]
+        await flip(site, run, last + (HEAD_BYTES + 1 if part == "payload" else 20))
+        if adopted:
+            await site.kill_daemon()
+        await site.start_server()
+        end = await site.ended(run)
+        assert (end["status"], end.get("exitCode")) == ("failed", None)
+        await site.ended(await site.write("after"))
+        await site.check()
 
 
 async def test_when_its_folder_is_wiped_a_run_is_lost_ends_and_says_so(tmp_path: Path):

@@ -855,13 +855,14 @@ class Run:
                     heads, in_buffer = os.pread(self.segment, 4096, at), 0
                     continue
                 head = head_of(heads, in_buffer)
-                if head is None or head[3] != self.id:
+                is_ours = head is not None and head[3] == self.id
+                if is_ours and at + HEAD_BYTES + head[2] > size:
+                    break
+                if not is_ours or not self.is_whole(self.segment, at, head):
                     at = self.find_head(at + 1, size)
                     heads, in_buffer = b"", 1
                     continue
                 kind, _, length, _, position = head[:5]
-                if at + HEAD_BYTES + length > size:
-                    break
                 if kind == END:
                     self.end = os.pread(self.segment, length, at + HEAD_BYTES)
                 last = float("inf") if kind == END else position
@@ -911,6 +912,36 @@ class Run:
             before.last = last
         else:
             self.unsent.append(Span(self.segment, self.segment_start, at, size, last))
+
+    def look_again(self):
+        """What was damaged since it was found is found once more, as damage: no channel is to end over it."""
+        bad = next((at for at, span in enumerate(self.unsent) if not self.is_sound(span)), None)
+        if bad is None:
+            return
+        span = self.unsent[bad]
+        while len(self.unsent) > bad:
+            self.unsent.pop()
+        while self.segments[-1][1] != span.fd:
+            os.close(self.segments.pop()[1])
+        self.segment, self.segment_start = span.fd, span.segment
+        self.scanned, self.end = span.at, None
+        self.scan()
+
+    def is_whole(self, fd, at, head):
+        """Whether a record's payload is as it was written. Of output the server sees that, and knows what is lost."""
+        kind, length, before, after = head[0], head[2], head[7], head[8]
+        return kind == OUTPUT or zlib.crc32(os.pread(fd, length, at + HEAD_BYTES), before) == after
+
+    def is_sound(self, span):
+        """Whether the heads of its records still follow each other."""
+        at, left = span.at - span.segment, span.size
+        while left > 0:
+            data = os.pread(span.fd, HEAD_BYTES, at)
+            head = head_of(data) if len(data) == HEAD_BYTES else None
+            if head is None or head[3] != self.id or not self.is_whole(span.fd, at, head):
+                return False
+            at, left = at + HEAD_BYTES + head[2], left - HEAD_BYTES - head[2]
+        return left == 0
 
     def rewind(self, position):
         """Everything that a server at this position does not have is to be sent, again or for the first time."""
@@ -1258,6 +1289,8 @@ class Daemon:
         if self.channel:
             self.channel.in_flight -= run.in_flight
         run.rewind(position)
+        if run.channel is not self.channel:  # else a part of its files may be on its way
+            run.look_again()
         run.channel, run.has_turn = self.channel, False
         self.report(run)
         self.queue(run)
