@@ -2,7 +2,7 @@
 
 The command prints the time at a fixed rate, by the clock of the machine that both ends share; the reader takes the
 difference. The reference is the same command through `ssh host COMMAND`. Beside a flood: a command of another desktop,
-or of the same one, prints a large file again and again, a subscriber follows that, and the quiet task has one of its own.
+or of the same one, prints a large file again and again; a subscriber follows that, and the quiet task has its own.
 """
 
 from __future__ import annotations
