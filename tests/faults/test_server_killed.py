@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.faults.history import of_type
 from tests.faults.site import END_SECONDS, open_site
+from tests.support.server_process import command_line
 from tests.support.waiting import until
 
 
@@ -125,13 +126,6 @@ async def test_a_full_spool_makes_the_command_wait_and_loses_nothing(tmp_path: P
         assert not site.outpost.segments(run.task_id), "what the log has is given back"
 
 
-def name_anew(data_dir: Path) -> None:
-    """A restored log is another log: by an id of its own, clients and outposts tell it from the old one."""
-    with sqlite3.connect(data_dir / "mission-control.db") as database:
-        database.execute("update meta set value = 'restored' where name = 'log_id'")
-    database.close()
-
-
 async def test_a_log_restored_from_a_backup_repeats_nothing_and_says_what_it_lacks(tmp_path: Path):
     async with open_site(tmp_path) as site:
         before = await site.write("before", stdout=50_000)
@@ -150,7 +144,7 @@ async def test_a_log_restored_from_a_backup_repeats_nothing_and_says_what_it_lac
         await site.server.close()
         shutil.rmtree(site.server.data_dir)
         (tmp_path / "backup").rename(site.server.data_dir)
-        name_anew(site.server.data_dir)
+        await anyio.run_process(command_line("log", "restored", "--data-dir", str(site.server.data_dir)))
         del site.runs[after.task_id]  # this log has never heard of it
         site.resets_allowed = 1
         site.gaps_allowed.add(over.task_id)

@@ -222,6 +222,18 @@ class Desktop:
                         process.kill()
                     await process.aclose()
 
+    async def ask_to_leave(self) -> None:
+        """As any process of the account may, without a server; answered by closing."""
+        folder = os.open(self.directory, os.O_PATH)  # the whole path is longer than a socket's may be
+        try:
+            async with await anyio.connect_unix(f"/proc/self/fd/{folder}/sock-1") as stream:
+                await stream.receive()
+                await stream.send(b"I0000")
+                with suppress(anyio.EndOfStream):
+                    await stream.receive()
+        finally:
+            os.close(folder)
+
     def end_everything(self) -> None:
         """Kill what we know to be ours; and see that nothing of it has failed."""
         said = [path.read_text() for path in self.home.glob(".local/state/mission-control/*/*/log")]

@@ -477,6 +477,41 @@ async def test_a_removed_desktop_keeps_no_trace(tmp_path: Path):
         assert list((tmp_path / ".local/state/mission-control").iterdir()) == []
 
 
+async def test_an_outpost_leaves_when_its_server_does_and_what_has_ended_stays(tmp_path: Path):
+    async with open_desktop(tmp_path) as desktop:
+        async with desktop.attached() as outpost:
+            await outpost.start("one", "echo kept")
+            await outpost.ended("one")
+            await outpost.send(Kind.LEAVE)
+            await outpost.until_over()
+            await until_dead(outpost.hello["pid"])
+        desktop.runs.clear()
+        async with desktop.attached() as outpost:
+            assert [run["ended"] for run in outpost.hello["runs"]] == [True]
+            await outpost.attach("one")
+            assert (await outpost.ended("one")).out == b"kept\n"
+
+
+async def test_an_outpost_does_not_leave_while_something_runs(tmp_path: Path):
+    async with open_desktop(tmp_path) as desktop, desktop.attached() as outpost:
+        await outpost.start("one", "until [ -e go ]; do sleep 0.02; done; echo end")
+        await outpost.state("one", "running")
+        await outpost.send(Kind.LEAVE)
+        await outpost.send(Kind.REMOVE)
+        await desktop.ask_to_leave()
+        (tmp_path / "go").touch()
+        assert (await outpost.ended("one")).out == b"end\n"
+        assert is_alive(outpost.hello["pid"])
+
+
+async def test_an_idle_outpost_leaves_when_the_account_asks_whoever_is_attached(tmp_path: Path):
+    async with open_desktop(tmp_path) as desktop, desktop.attached() as outpost:
+        await desktop.ask_to_leave()
+        await outpost.until_over()
+        await until_dead(outpost.hello["pid"])
+        assert (desktop.directory / "instance").exists()
+
+
 async def test_a_server_that_falls_silent_is_let_go_and_the_run_goes_on(tmp_path: Path):
     async with open_desktop(tmp_path) as desktop:
         async with desktop.attached() as outpost:

@@ -47,6 +47,8 @@ PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
 
 UNREACHABLE = "desktop_unreachable"
 WAITS = {"disk_full": "The desktop's disk is full. The command waits there until there is room; nothing is lost."}
+DIRECT_COMMAND = "This run is not durable: the desktop has no outpost, so it ends with the connection."
+DIRECT_PROMPT = "This run is not durable: the server asks the agent itself, so it ends with the server."
 GOES_ON = "There is room again on the desktop's disk: the command goes on."
 
 _WATCHED = frozenset(
@@ -353,10 +355,11 @@ class Runner:
         self._followed.discard(run.id)
 
     def _teller(self, task: Task) -> _Teller:
-        def aside(change: Change) -> None:
-            self._group.start_soon(self._until_taken, change)
+        return _Teller(self._control, task, self._aside)
 
-        return _Teller(self._control, task, aside)
+    def _aside(self, change: Change) -> None:
+        """Make a change that nothing waits for."""
+        self._group.start_soon(self._until_taken, change)
 
     def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
         self._cancels[task_id] = cancel
@@ -447,6 +450,7 @@ class Runner:
     async def _direct_command(self, task: Task) -> None:
         if (task := await self._starting(task.id)).status != "running":
             return
+        self._aside(lambda: self._control.tasks.note(task, DIRECT_COMMAND))
         connection = await self._fleet.connection(task.desktop_id)
         async with open_recorder(self._control.tasks, task, RunPosition()) as recorder:
             end = await run_directly(connection, task, recorder, lambda cancel: self._streaming(task.id, cancel))
@@ -455,6 +459,7 @@ class Runner:
     async def _direct_prompt(self, task: Task, agent: Agent, token: str | None) -> None:
         if (task := await self._starting(task.id)).status != "running":
             return
+        self._aside(lambda: self._control.tasks.note(task, DIRECT_PROMPT))
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
             run = PromptRun(task, agent, token, turns, recorder)
