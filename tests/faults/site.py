@@ -154,16 +154,23 @@ class Server:
 
     def kill(self) -> None:
         """As the kernel does when memory is short: no goodbye."""
-        self.process.kill()
+        if self.under and self.process.process.poll() is None:
+            os.kill(self._pid(), signal.SIGKILL)  # what runs it ends by itself
+            self.process.process.wait()
+        else:
+            self.process.kill()
+
+    def _pid(self) -> int:
+        """Of the server itself, whatever it runs under."""
+        return int((self.data_dir / "lock").read_text().split()[-1])
 
     async def close(self) -> None:
         """End it, however it is."""
         if self.running is not None and self.running.process.poll() is None:
             self.running.process.send_signal(signal.SIGCONT)
             if self.under:  # what runs it does not pass signals on
-                said = (self.data_dir / "lock").read_text().split()
                 with suppress(ProcessLookupError):
-                    os.kill(int(said[-1]), signal.SIGINT)
+                    os.kill(self._pid(), signal.SIGINT)
                 process = self.running.process
                 await until(lambda: process.poll() is not None, "the server to end")
         self.running = None

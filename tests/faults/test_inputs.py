@@ -51,6 +51,7 @@ INPUTS: dict[str, Input] = {
     "a segmentation fault": Input("kill -SEGV $$", code=None, signal="SIGSEGV"),
     "exit 255": Input("exit 255", code=255),
     "a dead background child": Input("true & wait; echo done", b"done\n"),
+    "a child that prints shortly after the shell's end": Input("(sleep 0.3; echo late) & echo early", b"early\nlate\n"),
     "a name that looks like an option": Input("printf -- '-oProxyCommand=id\\n'", b"-oProxyCommand=id\n"),
     "what looks like a frame": Input(python("import os; os.write(1, b' \\1' + bytes(58))"), b" \x01" + bytes(58)),
     "interleaved streams": Input(

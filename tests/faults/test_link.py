@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.history import of_type
 from tests.faults.site import END_SECONDS, Site, open_site
 from tests.support.waiting import until
 
@@ -105,6 +106,23 @@ async def test_at_a_byte_a_second_a_run_is_not_failed(tmp_path: Path):
         assert (await site.task(run))["status"] == "running", "its end has not come yet"
         site.proxy.heal()
         await site.check()
+
+
+async def test_a_run_that_begins_in_the_moment_in_which_its_link_breaks_is_durable_all_the_same(tmp_path: Path):
+    async with open_site(tmp_path) as site:
+        for number in range(6):
+            if number % 3 == 0:
+                site.proxy.reset()
+            run = await site.write(f"run {number}", stdout=2_000, stderr=0)
+            if number % 3 == 1:
+                site.proxy.reset()
+            elif number % 3 == 2:
+                await site.kill_daemon()
+            await site.until_event(run, "task.phase", phase="starting")
+        history = await site.check()
+        for run in history.runs:
+            phases = [one.payload for one in of_type(history.of(run.task_id), "task.phase")]
+            assert phases[0].get("instanceId"), f"{run.name} ran without the outpost"
 
 
 async def test_when_the_reply_to_a_start_is_lost_the_command_is_not_started_again(tmp_path: Path):

@@ -15,6 +15,12 @@ from tests.support.server_process import command_line
 from tests.support.waiting import until
 
 
+def strace() -> str:
+    found = shutil.which("strace")
+    assert found, "these tests disturb system calls with strace: apt-get install strace"
+    return found
+
+
 async def test_a_server_killed_in_mid_flood_resumes_at_the_exact_byte(tmp_path: Path):
     async with open_site(tmp_path) as site:
         run = await site.write("flood", stdout=3_000_000, stderr=1_000_000, pause_at=2_500_000)
@@ -156,12 +162,24 @@ async def test_a_log_restored_from_a_backup_repeats_nothing_and_says_what_it_lac
         assert of_type(history.of(over.task_id), "task.outputGap"), "what the outpost gave back is a declared gap"
 
 
+async def test_a_server_killed_while_its_disk_is_slow_had_acknowledged_nothing_that_it_did_not_have(tmp_path: Path):
+    async with open_site(tmp_path) as site:
+        run = await site.write("slow disk", stdout=600_000, stderr=100_000, rate=200_000, pause_at=600_000)
+        await site.until_output(run, 20_000)
+        await site.server.close()
+        slowly = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=150ms")
+        await site.server.start(under=(strace(), *slowly))
+        for more in (50_000, 150_000):
+            await site.until_output(run, more)
+        site.kill_server()
+        await site.start_server()
+        await site.check()
+
+
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64", "write"])
 async def test_a_server_killed_at_exact_system_calls_loses_and_repeats_nothing(tmp_path: Path, call: str):
     """strace kills it in the middle of commits (fdatasync, pwrite64) and of sending, acknowledgements too (write)."""
     async with open_site(tmp_path) as site:
-        strace = shutil.which("strace")
-        assert strace, "this test kills with strace: apt-get install strace"
         chance = random.Random(site.seed)
         run = await site.write("under kills", stdout=800_000, stderr=200_000, rate=150_000, pause_at=900_000)
         kills = 0
@@ -170,7 +188,7 @@ async def test_a_server_killed_at_exact_system_calls_loses_and_repeats_nothing(t
             inject = f"inject={call}:signal=KILL:when={when}"
             await site.server.close()
             options = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject)
-            if await site.server.start_under((strace, *options)):
+            if await site.server.start_under((strace(), *options)):
                 process = site.server.process.process
                 await until(
                     lambda process=process: (

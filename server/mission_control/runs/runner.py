@@ -35,7 +35,6 @@ from .durable import DurableRun
 from .durable_prompts import DurablePrompt, Past, read_past
 from .durable_prompts import spec_of as spec_of_prompt
 from .fleet import Fleet
-from .link import Link
 from .outpost_link import OutpostLink
 from .prompts import GATHER_SECONDS, PromptRun
 from .protocol import KnownRun, Spec, forget, run_id
@@ -185,10 +184,10 @@ class Runner:
 
     async def _run(self, task_id: str, desktop_id: str) -> None:
         with self._place(task_id, desktop_id):
-            link = await self._fleet.link_up(desktop_id)
+            has_outpost = await self._fleet.has_outpost(desktop_id)
             task = await self._control.journal.task(task_id)
             if task.status == "running":  # else it was cancelled while it waited
-                await self._guarded(task, self._started(task, link))
+                await self._guarded(task, self._started(task, has_outpost))
 
     async def _resume(self, task: Task) -> None:
         with self._place(task.id, task.desktop_id):
@@ -212,9 +211,9 @@ class Runner:
             message = f"Mission Control failed: {error!r}."
             await self._finish(task.id, RunEnd(error=Error(code="internal_error", message=message)))
 
-    async def _started(self, task: Task, link: Link) -> None:
+    async def _started(self, task: Task, has_outpost: bool) -> None:
         agent = self._control.journal.desktop(task.desktop_id).agent
-        is_durable = link.outpost is not None and (task.type == "command" or agent is None or agent.via == "ssh")
+        is_durable = has_outpost and (task.type == "command" or agent is None or agent.via == "ssh")
         if task.type == "command":
             await (self._durable_command(task) if is_durable else self._direct_command(task))
             return
