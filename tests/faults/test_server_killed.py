@@ -170,7 +170,10 @@ async def test_a_server_killed_while_its_disk_is_slow_had_acknowledged_nothing_t
         slowly = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=pwrite64:delay_enter=30ms")
         await site.server.start(under=(strace(), *slowly))
         await site.until_output(run, site.watcher.output_bytes(run.task_id) + 300_000)
-        site.kill_server()  # in the middle of the next commit: there always is one
+        wal = site.server.data_dir / "mission-control.db-wal"
+        size = wal.stat().st_size
+        await until(lambda: wal.stat().st_size > size + 4 * 16 * 1024, "the middle of a commit", seconds=END_SECONDS)
+        site.kill_server()
         await site.start_server()
         await site.check()
 
