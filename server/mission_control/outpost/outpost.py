@@ -1254,8 +1254,14 @@ class Daemon:
             except OSError as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
-                why = "disk_full" if is_disk_full(error) else "start_failed"
-                return self.say(note(STATE, run_id, state="refused", why=why, detail=str(error)))
+                why, detail = "disk_full" if is_disk_full(error) else "start_failed", str(error)
+                is_wiped = not os.path.exists("instance")
+                if is_wiped:
+                    detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
+                self.say(note(STATE, run_id, state="refused", why=why, detail=detail))
+                if is_wiped:
+                    self.leave("the directory was wiped")
+                return None
             self.runs[run_id] = run
         self.attach(run, 0)
 
