@@ -93,7 +93,6 @@ class History:
     verify: tuple[str, ...] = ()  # the problems that `mission-control log verify` found
     gaps_allowed: frozenset[str] = frozenset()  # ids of tasks of which a fault of this test destroyed bytes
     resets_allowed: int = 0
-    log_began_anew: bool = False  # restored from a backup: a watcher of before has another past
     _by_task: dict[str, list[Seen]] = field(default_factory=dict)
 
     def of(self, task_id: str) -> list[Seen]:

@@ -184,7 +184,17 @@ class Mix:
 
     async def kill_outpost(self) -> None:
         if pid := self.site.outpost.daemon():
+            for id in self.open_ids():
+                if not self.site.watcher.of(id, "task.output") and not self._is_streaming(id):
+                    self._excuse(id, "run_lost")  # killed between two steps of a start: then it is not started
             self.site.kill(pid)
+
+    def _is_streaming(self, id: str) -> bool:
+        return any(one.payload.get("phase") == "streaming" for one in self.site.watcher.of(id, "task.phase"))
+
+    def _excuse(self, id: str, code: str) -> None:
+        run = self.site.runs[id]
+        self.site.expect(run, may_be_lost=run.may_be_lost | {code})
 
     async def kill_supervisor(self) -> None:
         for id in self.chance.sample(self.open_ids(), min(1, len(self.open_ids()))):
@@ -193,7 +203,7 @@ class Mix:
     def _lose(self, id: str) -> None:
         with suppress(OSError, ValueError):
             pid = self.site.outpost.supervisor(id)
-            self.site.expect(self.site.runs[id], may_be_lost=frozenset({"supervisor_killed"}))
+            self._excuse(id, "supervisor_killed")
             self.site.kill(pid)
 
     async def kill_both(self) -> None:

@@ -214,7 +214,6 @@ class Site:
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     gaps_allowed: set[str] = field(default_factory=set[str])
     resets_allowed: int = 0
-    unchecked_seqs: int = 0
 
     # Starting things.
 

@@ -250,6 +250,10 @@ async def test_when_its_folder_is_wiped_a_run_is_lost_ends_and_says_so(tmp_path:
         end = await site.ended(run)
         assert end["status"] == "failed"
         await site.until_dead(run)
+        refused = await site.write("refused", may_be_lost=frozenset({"start_refused"}))
+        if (await site.ended(refused))["status"] == "failed":
+            assert "folder was removed" in (await site.task(refused))["error"]["message"]
+        assert (await site.ended(await site.write("after")))["status"] == "done"
         await site.check()
 
 

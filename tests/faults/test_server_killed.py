@@ -164,13 +164,15 @@ async def test_a_log_restored_from_a_backup_repeats_nothing_and_says_what_it_lac
 
 async def test_a_server_killed_while_its_disk_is_slow_had_acknowledged_nothing_that_it_did_not_have(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        run = await site.write("slow disk", stdout=600_000, stderr=100_000, rate=200_000, pause_at=600_000)
+        run = await site.write("slow disk", stdout=1_500_000, stderr=300_000, rate=250_000)
         await site.until_output(run, 20_000)
         await site.server.close()
-        slowly = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=150ms")
+        slowly = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=pwrite64:delay_enter=30ms")
         await site.server.start(under=(strace(), *slowly))
-        for more in (50_000, 150_000):
-            await site.until_output(run, more)
+        await site.until_output(run, site.watcher.output_bytes(run.task_id) + 300_000)
+        wal = site.server.data_dir / "mission-control.db-wal"
+        size = wal.stat().st_size
+        await until(lambda: wal.stat().st_size > size + 4 * 16 * 1024, "the middle of a commit", seconds=END_SECONDS)
         site.kill_server()
         await site.start_server()
         await site.check()

@@ -1329,12 +1329,18 @@ class Daemon:
             except (OSError, ValueError) as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
-                why = "start_failed"
+                why, detail = "start_failed", str(error)
+                is_wiped = not os.path.exists("instance")
                 if isinstance(error, ValueError):
                     why = "bad_request"
                 elif is_disk_full(error):
                     why = "disk_full"
-                return self.say(note(STATE, run_id, state="refused", why=why, detail=str(error)))
+                elif is_wiped:
+                    detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
+                self.say(note(STATE, run_id, state="refused", why=why, detail=detail))
+                if is_wiped:
+                    self.leave("the directory was wiped")
+                return None
             finally:
                 if lock is not None:
                     os.close(lock)
