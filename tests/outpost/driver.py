@@ -85,11 +85,16 @@ class Attached:
         self.frames: list[Frame] = []
         self.beats = 0
         self.acknowledges = acknowledges
+        self.piece_bytes = 65536  # read at once
+        self.may_read = anyio.Event()
+        self.may_read.set()
         self.is_over = False
         self._changed = anyio.Event()
 
-    async def send(self, kind: Kind, run: str | None = None, position: int = 0, **facts: Any) -> None:
-        payload = json.dumps(facts).encode() if facts else b""
+    async def send(
+        self, kind: Kind, run: str | None = None, position: int = 0, payload: bytes = b"", **facts: Any
+    ) -> None:
+        payload = json.dumps(facts).encode() if facts else payload
         frame = Frame(kind, run_id(run) if run else bytes(16), payload, position=position)
         assert self.process.stdin
         await self.process.stdin.send(frame.encode())
@@ -130,7 +135,8 @@ class Attached:
         assert self.process.stdout
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             while True:
-                data: bytes | None = await self.process.stdout.receive()
+                await self.may_read.wait()
+                data: bytes | None = await self.process.stdout.receive(self.piece_bytes)
                 if finder:
                     data = finder.feed(data)
                     if data is None:
@@ -189,7 +195,7 @@ class Desktop:
     async def attached(
         self,
         *,
-        shell: str = "/bin/sh",
+        shell: str | Path = "/bin/sh",
         version: str | None = None,
         acknowledges: bool = True,
         environment: Mapping[str, str] | None = None,
@@ -197,12 +203,7 @@ class Desktop:
         **facts: Any,
     ) -> AsyncGenerator[Attached]:
         """Attach as a server does through sshd: the account's shell runs the fixed line."""
-        self.generation += 1
-        nonce = os.urandom(8).hex()
-        given = {"server": SERVER, "log": "log", "generation": self.generation, "nonce": nonce} | facts
-        sent = install.to_send(install.Attachment(**given))
-        if version:
-            sent = _as_version(given | {"version": version})
+        nonce, sent = self._said_first(version, facts)
         variables = {**self.environment, **(environment or {})}
         process = await anyio.open_process([shell, "-c", install.command_line()], env=variables, stderr=None)
         channel = Attached(process, self.runs, acknowledges)
@@ -221,6 +222,22 @@ class Desktop:
                     with suppress(ProcessLookupError):
                         process.kill()
                     await process.aclose()
+
+    async def refused(self, *shell: str, **facts: Any) -> str:
+        """What is said on stderr where no outpost can be."""
+        _, sent = self._said_first(None, facts)
+        words = [*(shell or ["/bin/sh"]), "-c", install.command_line()]
+        done = await anyio.run_process(words, input=sent, env=self.environment, check=False)
+        assert done.returncode != 0
+        return done.stderr.decode()
+
+    def _said_first(self, version: str | None, facts: dict[str, Any]) -> tuple[str, bytes]:
+        self.generation += 1
+        nonce = os.urandom(8).hex()
+        given = {"server": SERVER, "log": "log", "generation": self.generation, "nonce": nonce} | facts
+        if version:
+            return nonce, _as_version(given | {"version": version})
+        return nonce, install.to_send(install.Attachment(**given))
 
     async def ask_to_leave(self) -> None:
         """As any process of the account may, without a server; answered by closing."""
@@ -280,3 +297,14 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
     except OSError:
         return False
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another process does: nothing tells."""
+    with anyio.fail_after(DEADLINE_SECONDS):
+        while not holds():
+            await anyio.sleep(0.01)
+
+
+async def until_dead(*pids: int) -> None:
+    await until(lambda: not any(is_alive(pid) for pid in pids))

@@ -16,7 +16,7 @@ import pytest
 
 from mission_control.runs import install
 from mission_control.runs.frames import HEAD, HEAD_BYTES, Frame, Kind
-from tests.outpost.driver import is_alive, open_desktop, run_id
+from tests.outpost.driver import is_alive, open_desktop, run_id, until_dead
 
 FLOOD = "seq 1 400000; seq 1 100000 >&2"
 FLOODED = "".join(f"{n}\n" for n in range(1, 400001)).encode()
@@ -28,12 +28,6 @@ async def until_file(path: Path) -> str:
         while not path.exists() or not path.read_text():
             await anyio.sleep(0.01)  # another process's file: nothing tells
     return path.read_text()
-
-
-async def until_dead(*pids: int) -> None:
-    with anyio.fail_after(30):
-        while any(is_alive(pid) for pid in pids):
-            await anyio.sleep(0.01)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import time
@@ -83,8 +84,13 @@ def frame(kind, run=NO_RUN, payload=b"", stream=0, position=0, offset=0, ms=0, b
     return head + CHECK.pack(zlib.crc32(head)) + payload
 
 
+def as_json(facts):
+    """Strict JSON, also of names that are not UTF-8: halves of surrogate pairs become `?`."""
+    return json.dumps(facts, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def note(kind, run=NO_RUN, **facts):
-    return frame(kind, run, json.dumps(facts).encode())
+    return frame(kind, run, as_json(facts))
 
 
 def head_of(data, at=0):
@@ -102,6 +108,16 @@ def read(path):
         return file.read()
 
 
+def is_hex(name, length):
+    return len(name) == length and set(name) <= set("0123456789abcdef")
+
+
+def write_all(fd, data):
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
 def said_by(*command):
     """What a program of the system prints, or nothing."""
     import subprocess
@@ -116,9 +132,13 @@ def said_by(*command):
 def boot_id():
     """Differs after each boot; in containers, which keep the host's, also after each start of their first process."""
     try:
-        return "%s-%s" % (read("/proc/sys/kernel/random/boot_id").decode().strip(), start_time(1))
+        boot = read("/proc/sys/kernel/random/boot_id").decode().strip()
     except OSError:
         return said_by("sysctl", "-n", "kern.bootsessionuuid") or "unknown"
+    try:
+        return "%s-%s" % (boot, start_time(1))
+    except OSError:
+        return boot  # /proc hides the processes of others
 
 
 def machine_id():
@@ -191,21 +211,21 @@ def send_signal(found, number):
     """Signal exactly these processes; the pids that we may not."""
     refused = []
     for pid, start in found:
-        handle = None
         try:
-            if hasattr(os, "pidfd_open"):
-                handle = os.pidfd_open(pid)
+            handle = os.pidfd_open(pid)
+        except (AttributeError, OSError):
+            handle = None  # an older Python or kernel, a container that forbids it, or it has ended
+        try:
             if LINUX and start_time(pid) != start:
                 continue  # another process by now
-            if handle is not None:
-                signal.pidfd_send_signal(handle, number)
-            else:
+            if handle is None:
                 os.kill(pid, number)
+            else:
+                signal.pidfd_send_signal(handle, number)
         except PermissionError:
             refused.append(pid)
-        except OSError as error:
-            if handle is None and error.errno in (errno.ENOSYS, errno.EINVAL):
-                os.kill(pid, number)  # a kernel without pidfd
+        except OSError:
+            pass  # it has ended
         finally:
             if handle is not None:
                 os.close(handle)
@@ -293,9 +313,7 @@ class Journal:
             if self.segment is None or at >= self.segment_bytes:
                 self.next_segment()
                 at = 0
-            left = memoryview(record)
-            while left:
-                left = left[os.write(self.segment, left) :]
+            write_all(self.segment, record)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -364,8 +382,9 @@ class Supervisor:
         self.door = socket.socket(socket.AF_UNIX)
         self.door.bind(self.folder + "/s")
         self.door.listen(4)
+        self.door.setblocking(False)
         identity = {"pid": os.getpid(), "start": start_time(os.getpid()) if LINUX else "", "boot": boot}
-        os.write(self.lock, json.dumps(identity).encode())
+        os.pwrite(self.lock, as_json(identity), 0)
         self.bell.setblocking(False)
         for fd in (self.wake, self.door.fileno(), self.bell.fileno()):
             self.poll.register(fd, select.POLLIN)
@@ -396,10 +415,11 @@ class Supervisor:
             pipes.append(os.pipe() + (1, BODY if is_request else STDOUT))
             if not is_request:
                 pipes.append(os.pipe() + (2, STDERR))
+        call = None if is_request else shell_call(self.spec, self.account, self.environment)
         if is_request or has_terminal:
-            self.fork_child(pipes)
+            self.fork_child(pipes, call)
         else:
-            self.spawn_shell(pipes[0][1], pipes[1][1])
+            self.spawn_shell(pipes[0][1], pipes[1][1], *call)
         for ours, other, _, stream in pipes:
             os.close(other)
             os.set_blocking(ours, False)
@@ -407,40 +427,36 @@ class Supervisor:
         if has_terminal:
             os.write(master, b"\x04" * 64)  # nobody types: whoever asks gets the end of the file
 
-    def spawn_shell(self, stdout, stderr):
+    def spawn_shell(self, stdout, stderr, shell, words, variables, cwd):
         """Start the command without a fork of this process, where Python can: half of what `true` costs."""
         import subprocess
 
-        shell, words, variables, cwd = shell_call(self.spec, self.account, self.environment)
         try:
             process = subprocess.Popen(
                 words, executable=shell, env=variables, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                 start_new_session=True,  # `kill 0` in the command must not reach us
             )  # fmt: skip
         except (OSError, ValueError) as error:
-            if getattr(error, "filename", None) == cwd and not self.spec.get("cwd") and cwd != "/":
-                self.spec["cwd"] = "/"  # an account without a home: sshd says so and goes on
-                return self.spawn_shell(stdout, stderr)
             self.error = start_error(error, cwd)
             self.status, self.ended_at = 127 << 8, time.monotonic()
-            return None
-        self.child, process.returncode = process.pid, 0  # its end is taken by `reap`
+        else:
+            self.child, process.returncode = process.pid, 0  # its end is taken by `reap`
 
-    def fork_child(self, pipes):
+    def fork_child(self, pipes, call):
         control, theirs = os.pipe()
         self.child = os.fork()
         if not self.child:
             try:
-                self.become_child(theirs, pipes)
+                self.become_child(theirs, pipes, call)
             except BaseException as error:  # noqa: B036, BLE001 - whatever it is, this process is not to go on
-                tell(theirs, **start_error(error, self.spec.get("cwd")))
+                tell(theirs, **start_error(error, call and call[3]))
             os._exit(127)
         os.close(theirs)
         os.set_blocking(control, False)
         self.control = control
         self.poll.register(control, select.POLLIN)
 
-    def become_child(self, control, pipes):
+    def become_child(self, control, pipes, call):
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -457,16 +473,11 @@ class Supervisor:
             os.dup2(1, 0)
             os.dup2(1, 2)
         close_all_but(control)
-        if "request" in self.spec:
+        if call is None:
             os._exit(make_request(self.spec["request"], control))
         fcntl.fcntl(control, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        shell, words, variables, cwd = shell_call(self.spec, self.account, self.environment)
-        try:
-            os.chdir(cwd)
-        except OSError:
-            if self.spec.get("cwd"):
-                raise
-            os.chdir("/")  # as in `spawn_shell`
+        shell, words, variables, cwd = call
+        os.chdir(cwd)
         os.execve(shell, words, variables)
 
     def listen_to_child(self):
@@ -589,8 +600,12 @@ class Supervisor:
 
     def answer_door(self):
         """A new daemon takes us over."""
+        try:
+            bell = self.door.accept()[0]
+        except OSError:
+            return  # it has left already
         self.hang_up()
-        self.bell = self.door.accept()[0]
+        self.bell = bell
         self.bell.setblocking(False)
         self.poll.register(self.bell.fileno(), select.POLLIN)
         self.ring(b"F" if self.unwritten is not None else b"!")
@@ -626,7 +641,7 @@ class Supervisor:
             self.kill_at = now + KILL_AGAIN_S  # again: a process may have forked meanwhile
         if now >= self.look_at:
             self.look_at = now + 5
-            if not os.path.exists(self.folder + "/super"):
+            if not os.fstat(self.lock).st_nlink:
                 send_signal(self.tree(), signal.SIGKILL)  # our directory was wiped: nobody can ever read this run
                 os._exit(1)
 
@@ -651,7 +666,7 @@ class Supervisor:
                 return False
             if not pid:
                 return True
-            if pid == self.child:
+            if pid == self.child and self.status is None:
                 self.status, self.ended_at = status, time.monotonic()
                 self.timeout_at = None
                 self.must_read = sum(unread(fd) for fd in self.streams)
@@ -682,7 +697,7 @@ class Supervisor:
             "error": self.error,
             "subreaper": self.is_subreaper,
         }
-        while not self.journal.append(END, 0, json.dumps(facts).encode(), self.ms):
+        while not self.journal.append(END, 0, as_json(facts), self.ms):
             time.sleep(DISK_FULL_RETRY_S)
         self.ring(b"!")
         remove(self.folder + "/s")  # by now the whole folder may have been forgotten
@@ -716,7 +731,7 @@ def signal_name(number):
 
 
 def tell(control, **facts):
-    os.write(control, json.dumps(facts).encode() + b"\n")
+    os.write(control, as_json(facts) + b"\n")
 
 
 def set_terminal(fd):
@@ -738,10 +753,11 @@ def shell_call(spec, account, environment):
     if spec.get("tty"):
         variables[b"TERM"] = b"xterm-256color"
     for name, value in spec.get("env", {}).items():
-        variables[name.encode()] = value.encode("utf-8", "surrogateescape")
-    home = os.fsdecode(variables[b"HOME"])
-    cwd = spec.get("cwd") or home
-    cwd = home + cwd[1:] if cwd == "~" or cwd.startswith("~/") else os.path.join(home, cwd)
+        variables[name.encode()] = value.encode()
+    home, cwd = variables[b"HOME"], spec.get("cwd", "~").encode()  # bytes: the locale may be C
+    cwd = home + cwd[1:] if cwd == b"~" or cwd.startswith(b"~/") else os.path.join(home, cwd)
+    if "cwd" not in spec and not os.access(cwd, os.X_OK):
+        cwd = b"/"  # an account without a home: sshd says so and goes on
     variables.pop(b"OLDPWD", None)
     return shell, [os.path.basename(shell).encode(), b"-c", spec["command"].encode()], variables, cwd
 
@@ -750,7 +766,9 @@ def start_error(error, cwd):
     """Why a command could not start, as facts of its end."""
     detail = getattr(error, "strerror", None) or str(error)
     if cwd and getattr(error, "filename", None) == cwd:
-        return {"error": "cwd_invalid", "detail": "%s: %s" % (cwd, detail)}
+        return {"error": "cwd_invalid", "detail": "%s: %s" % (cwd.decode("utf-8", "replace"), detail)}
+    if getattr(error, "errno", None) == errno.E2BIG:
+        detail = "the command or its variables are longer than this system lets a program be given (%s)" % detail
     return {"error": "start_failed", "detail": detail}
 
 
@@ -765,7 +783,11 @@ def make_request(request, control):
         if url.scheme == "https":
             import ssl
 
-            trusted = ssl.create_default_context(cafile=request.get("ca"))
+            try:
+                trusted = ssl.create_default_context(cafile=request.get("ca"))
+            except OSError as error:
+                tell(control, error="tls", detail="%s: %s" % (request.get("ca"), error))
+                return 1
             connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=limit, context=trusted)
         else:
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=limit)
@@ -785,8 +807,7 @@ def make_request(request, control):
                 if answer.length:
                     raise http.client.IncompleteRead(b"", answer.length)
                 return 0
-            while data:
-                data = data[os.write(1, data) :]
+            write_all(1, data)
     except socket.timeout:
         tell(control, error="silent" if is_connected else "connect_timeout", detail="")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -830,15 +851,17 @@ class Run:
         self.supervisor = self.channel = None
         self.end = self.lost = self.waits_for = None
         self.draining_since = None
+        self.grace = None  # in ms, of a cancel
         self.is_unwanted = False  # to be forgotten as soon as it has ended
         self.has_turn = self.has_told = False
 
     def load(self):
         try:
             self.spec.update(json.loads(read(self.folder + "/spec").decode()))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             pass  # killed while it was written: nothing has started
-        starts = sorted(int(name[:-4], 16) for name in os.listdir(self.folder) if name.endswith(".seg"))
+        names = [name[:-4] for name in os.listdir(self.folder) if name.endswith(".seg") and is_hex(name[:-4], 16)]
+        starts = sorted(int(name, 16) for name in names)
         self.scanned = starts[0] if starts else 0
 
     def scan(self):
@@ -886,7 +909,7 @@ class Run:
         if self.segment is None or is_next:
             try:
                 self.segment = os.open("%s/%016x.seg" % (self.folder, self.scanned), os.O_RDONLY)
-            except OSError:
+            except FileNotFoundError:
                 return False
             self.segment_start = self.scanned
             self.segments.append((self.scanned, self.segment))
@@ -967,14 +990,13 @@ class Run:
             start, fd = self.segments.popleft()
             os.close(fd)
             remove("%s/%016x.seg" % (self.folder, start))
-        if floor - self.told >= self.spec["segment"] // 2:
+        if floor - self.told >= self.spec["segment"] // 2 and self.tell(b"A", floor):
             self.told = floor
-            self.tell(b"A", floor)
 
     def tell(self, what, value):
         """Say something to the supervisor; False when it cannot hear."""
         try:
-            self.supervisor.sendall(what + value.to_bytes(8, "big"))
+            self.supervisor.send(what + value.to_bytes(8, "big"))
             return True
         except (OSError, AttributeError):
             return False
@@ -1008,6 +1030,30 @@ class Channel:
         self.heard_at, self.beat_at, self.metrics_at = time.monotonic(), 0.0, 0.0
         self.waits_for_room = False
 
+    def close(self):
+        os.close(self.reader)
+        os.close(self.writer)
+        self.leash.close()
+
+
+def read_spec(payload):
+    """What a START wants to be run. Raises ValueError: no request may harm the daemon, now or at an adoption."""
+    try:
+        given = json.loads(payload.decode())
+        json.dumps(given, ensure_ascii=False).encode()  # no half of a surrogate pair anywhere
+        spec = {"task": "", "env": {}, "remember": True, "timeout": 0, "quota": QUOTA_BYTES}
+        spec.update((name, value) for name, value in given.items() if value is not None)
+        texts = [spec["task"], spec.get("cwd", ""), *spec["env"], *spec["env"].values()]
+        is_command, is_request = isinstance(spec.get("command"), str), isinstance(spec.get("request"), dict)
+        if is_command == is_request or not all(isinstance(text, str) for text in texts):
+            raise ValueError("a START needs texts, and either a command or a request")
+        spec["timeout"] = min(max(0.0, float(spec["timeout"])), 1e9)
+        spec["quota"] = min(max(1, int(spec["quota"])), QUOTA_BYTES * 16)
+        spec["segment"] = max(4096, min(SEGMENT_BYTES, spec["quota"] // 8))
+        return spec
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError("a START that cannot be read: %s" % error)
+
 
 class Daemon:
     """Everything between the servers and the supervisors. One thread, and nothing in it waits."""
@@ -1019,7 +1065,7 @@ class Daemon:
         self.readable, self.writable = selectors.EVENT_READ, selectors.EVENT_WRITE
         self.selector = selectors.DefaultSelector()
         self.boot = boot_id()
-        self.instance = self.own_instance()
+        self.instance = read("instance").decode()
         self.fence = self.load_fence()
         self.runs, self.channel = {}, None
         self.environment = {}
@@ -1051,19 +1097,13 @@ class Daemon:
 
     # What stays in files.
 
-    def own_instance(self):
-        try:
-            return read("instance").decode()
-        except OSError:
-            made = os.urandom(8).hex()
-            write("instance", made.encode())
-            return made
-
     def load_fence(self):
+        fence = {"log": None, "generation": 0, "superseded": []}
         try:
-            return json.loads(read("fence").decode())
-        except (OSError, ValueError):
-            return {"log": None, "generation": 0, "superseded": []}
+            fence.update(json.loads(read("fence").decode()))
+        except (OSError, ValueError, TypeError):
+            pass  # none yet
+        return fence
 
     def admits(self, log_id, generation):
         """Whether this server may attach. A restored log takes over from the one before it, which then may not."""
@@ -1080,27 +1120,33 @@ class Daemon:
         return True
 
     def load_ended(self):
-        """The ids of the runs that were forgotten; their ends are lines of `ended/<day>`."""
-        self.ended = set()
-        os.makedirs("ended", 0o700, exist_ok=True)
-        for name in os.listdir("ended"):
-            if os.path.getmtime("ended/" + name) < time.time() - REMEMBER_S:
-                remove("ended/" + name)
-                continue
-            for line in read("ended/" + name).splitlines():
-                self.ended.add(line[:32])
+        """The ids of the runs that were forgotten, by day; their ends are lines of `ended/<day>`."""
+        self.ended = {}
+        self.prune_ended()
+        for day in filter(lambda day: os.path.isfile("ended/" + day), os.listdir("ended")):
+            self.ended[day] = {line[:32] for line in read("ended/" + day).splitlines()}
+
+    def prune_ended(self):
+        for day in os.listdir("ended"):
+            if os.path.getmtime("ended/" + day) < time.time() - REMEMBER_S:
+                remove("ended/" + day)
+                self.ended.pop(day, None)
 
     def remember(self, run):
-        line = run.name.encode() + b" " + (run.end or json.dumps({"lost": run.lost}).encode()) + b"\n"
-        with open("ended/" + time.strftime("%Y-%m-%d"), "ab", 0) as file:
-            file.write(line)
-        self.ended.add(line[:32])
+        end = run.end or as_json({"lost": run.lost})
+        day = time.strftime("%Y-%m-%d")
+        append_line("ended/" + day, run.name.encode() + b" " + end)
+        self.ended.setdefault(day, set()).add(run.name.encode())
 
     def remembered(self, name):
-        for day in os.listdir("ended"):
+        """The end of a forgotten run, or None."""
+        for day in [day for day, names in self.ended.items() if name in names]:
             for line in read("ended/" + day).splitlines():
-                if line.startswith(name):
-                    return json.loads(line[33:].decode())
+                try:
+                    if line.startswith(name):
+                        return json.loads(line[33:].decode())
+                except ValueError:
+                    pass  # cut by a power failure; another one follows
         return None
 
     # Time.
@@ -1118,6 +1164,7 @@ class Daemon:
                     channel.metrics_at = now + METRICS_S
                     self.say(note(METRICS, **self.metrics()))
         for run in list(self.runs.values()):
+            self.forget_if_wanted(run)  # where the disk was too full for it
             if not (run.supervisor or run.end or run.lost):
                 self.join(run)  # it was between its fork and its first breath
             elif run.draining_since and not run.end and not run.has_told and now - run.draining_since > DRAIN_TOLD_S:
@@ -1136,6 +1183,7 @@ class Daemon:
             if not is_ours:
                 log("the directory was wiped")
                 os._exit(0)
+            self.prune_ended()
 
     def is_idle(self):
         """Nothing runs. What has ended and is not forgotten stays in files for the next daemon."""
@@ -1160,108 +1208,141 @@ class Daemon:
 
     def metrics(self):
         facts = {"runs": sum(1 for run in self.runs.values() if run.supervisor)}
-        try:
-            facts["load"] = os.getloadavg()[0]
-        except OSError:
-            pass
+        for figure in (self.measure_load, self.measure_disk, self.measure_processor, self.measure_memory):
+            try:
+                figure(facts)
+            except (OSError, ValueError, KeyError, IndexError):
+                pass  # an odd system: the others are still worth telling
+        return facts
+
+    def measure_load(self, facts):
+        facts["load"] = os.getloadavg()[0]
+
+    def measure_disk(self, facts):
         disk = os.statvfs(".")
         if disk.f_blocks:
             facts["disk"] = 1 - disk.f_bavail / float(disk.f_blocks)
+
+    def measure_processor(self, facts):
+        if not LINUX:
+            busy = said_by("ps", "-A", "-o", "%cpu=").split()
+            facts["cpu"] = min(1, sum(float(one.replace(",", ".")) for one in busy) / 100 / (os.cpu_count() or 1))
+            return
+        ticks = [int(word) for word in read("/proc/stat").split(b"\n", 1)[0].split()[1:9]]
+        total, idle = sum(ticks), ticks[3] + ticks[4]
+        if self.processor and total > self.processor[0]:  # the kernel's idle time may go back a little
+            facts["cpu"] = min(1, max(0, 1 - (idle - self.processor[1]) / float(total - self.processor[0])))
+        self.processor = (total, idle)
+
+    def measure_memory(self, facts):
         if LINUX:
-            ticks = [int(word) for word in read("/proc/stat").split(b"\n", 1)[0].split()[1:9]]
-            total, idle = sum(ticks), ticks[3] + ticks[4]
-            if self.processor and total > self.processor[0]:
-                facts["cpu"] = 1 - (idle - self.processor[1]) / float(total - self.processor[0])
-            self.processor = (total, idle)
             memory = dict(line.split(b":", 1) for line in read("/proc/meminfo").splitlines())
             free, whole = (int(memory[name].split()[0]) for name in (b"MemAvailable", b"MemTotal"))
             facts["memory"] = 1 - free / float(whole)
-        else:
-            busy = said_by("ps", "-A", "-o", "%cpu=").split()
-            facts["cpu"] = min(1, sum(float(one.replace(",", ".")) for one in busy) / 100 / (os.cpu_count() or 1))
-        return facts
 
     # Runs.
 
     def adopt(self):
         """What an earlier daemon left: living supervisors, ended runs, lost runs."""
-        os.makedirs("runs", 0o700, exist_ok=True)
         for name in os.listdir("runs"):
+            if not is_hex(name, 32) or not os.path.isdir("runs/" + name):
+                continue  # not ours
             run = Run(name)
             run.load()
             self.runs[run.id] = run
-            self.join(run)
+            self.call(run)
+            run.scan()
+        for run in list(self.runs.values()):
+            self.lose(run)
+            if run.lost == "never_started":
+                self.runs.pop(run.id).remove()  # the daemon was killed before the fork: nobody needs to know of it
 
-    def join(self, run):
-        """Connect to the supervisor of a run; where there is none, read its end, or say why there is no end."""
+    def call(self, run):
+        """Connect to the supervisor of a run, if it has one that answers. Never waits: it may be stopped."""
         link = socket.socket(socket.AF_UNIX)
+        link.setblocking(False)
         try:
             link.connect(run.folder + "/s")
         except OSError:
-            link.close()
-        else:
-            run.supervisor = link
-            self.watch(link, lambda: self.on_bell(run))
+            return link.close()
+        run.supervisor = link
+        self.watch(link, lambda: self.on_bell(run))
+        if run.grace is not None:
+            run.tell(b"C", run.grace)
+        return None
+
+    def join(self, run):
+        """Go on with a run whose supervisor we do not hear: connect, or read its end, or say why there is no end."""
+        self.call(run)
         run.scan()
-        if not run.supervisor and not run.end:
-            self.lose(run)
+        self.lose(run)
 
     def lose(self, run):
-        """Nobody answers for this run. While its lock is held it lives; else say what became of it."""
-        identity = {}
-        try:
-            with open(run.folder + "/super") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return  # just starting, or just ending
-                identity = json.loads(file.read() or "{}")
-        except (OSError, ValueError):
-            pass
-        run.scan()
-        if run.end:
+        """If nobody watches over this run any more, say what became of it. It is alive while its lock is held."""
+        if run.supervisor or run.end:
             return
-        if not identity:
+        said = b""
+        try:
+            with open(run.folder + "/super", "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                said = file.read().strip()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return  # just starting, just ending or stopped; or it cannot be told now, and is asked again
+        run.scan()
+        if run.end or run.lost:
+            return
+        try:
+            boot = json.loads(said.decode())["boot"] if said or run.segments else None
+        except (ValueError, KeyError, TypeError):
+            boot = ""  # emptied or garbled, as by a power cut
+        if boot is None:
             run.lost = "never_started"
-        elif identity["boot"] != self.boot:
+        elif boot != self.boot:
             run.lost = "rebooted"
         else:
             run.lost = "supervisor_killed"
-            mark = b"MISSION_CONTROL_TASK_ID=" + run.spec["task"].encode()
-            if run.spec["task"]:
-                send_signal(marked(mark), signal.SIGKILL)
+            task = run.spec["task"]
+            if task and not any(other.supervisor and other.spec["task"] == task for other in self.runs.values()):
+                send_signal(marked(b"MISSION_CONTROL_TASK_ID=" + task.encode()), signal.SIGKILL)
         log("run %s is lost: %s" % (run.name, run.lost))
         self.report(run)
 
-    def start(self, run_id, spec):
+    def start(self, run_id, payload):
         """Start a run, or go on with it if it was started before: the same id is one start."""
         run = self.runs.get(run_id)
         if run is None:
-            if run_id.hex().encode() in self.ended:
+            if self.remembered(run_id.hex().encode()):
                 return self.answer_unknown(run_id)
-            run = Run(run_id.hex())
-            quota = min(int(spec.get("quota") or QUOTA_BYTES), QUOTA_BYTES * 16)
-            spec["quota"], spec["segment"] = quota, max(4096, min(SEGMENT_BYTES, quota // 8))
-            kept = {name: spec.get(name) for name in ("quota", "segment", "task")}
-            kept["remember"] = spec.get("remember", True)
-            run.spec.update(kept)
+            run, lock = Run(run_id.hex()), None
             try:
+                spec = read_spec(payload)
+                kept = {name: spec[name] for name in ("quota", "segment", "task", "remember")}
+                run.spec.update(kept)
                 os.mkdir(run.folder, 0o700)
-                write(run.folder + "/spec", json.dumps(kept).encode())  # never the command, its variables or a token
+                write(run.folder + "/spec", as_json(kept))  # never the command, its variables or a token
                 lock = os.open(run.folder + "/super", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                write_all(lock, b" " * 256)  # room for who watches over it: a full disk is to be noticed now
                 self.fork_supervisor(run, spec, lock)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
-                why, detail = "disk_full" if is_disk_full(error) else "start_failed", str(error)
-                is_wiped = not os.path.exists("instance")
+                why, detail, is_wiped = "start_failed", str(error), not os.path.exists("instance")
                 if is_wiped:
                     detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
+                elif isinstance(error, ValueError):
+                    why = "bad_request"
+                elif is_disk_full(error):
+                    why = "disk_full"
                 self.say(note(STATE, run_id, state="refused", why=why, detail=detail))
                 if is_wiped:
                     self.leave("the directory was wiped")
                 return None
+            finally:
+                if lock is not None:
+                    os.close(lock)
             self.runs[run_id] = run
         self.attach(run, 0)
 
@@ -1286,8 +1367,7 @@ class Daemon:
                 send_signal(descendants(os.getpid()), signal.SIGKILL)
             os._exit(1)
         theirs.close()
-        os.close(lock)
-        ours.setblocking(True)
+        ours.setblocking(False)
         run.supervisor = ours
         self.watch(ours, lambda: self.on_bell(run))
 
@@ -1302,7 +1382,7 @@ class Daemon:
         self.queue(run)
 
     def answer_unknown(self, run_id):
-        end = self.remembered(run_id.hex().encode()) if run_id.hex().encode() in self.ended else None
+        end = self.remembered(run_id.hex().encode())
         if end is None:
             self.say(note(STATE, run_id, state="unknown"))
         elif "lost" in end:
@@ -1319,7 +1399,7 @@ class Daemon:
         if run.supervisor is None:
             return
         try:
-            data = run.supervisor.recv(65536, socket.MSG_DONTWAIT)
+            data = run.supervisor.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -1337,10 +1417,8 @@ class Daemon:
                 self.join(run)
         elif run.waits_for != before:
             self.report(run)  # ahead of what is still to be sent
-        if run.is_unwanted and (run.end or run.lost):
-            self.forget(run)
-        else:
-            self.queue(run)
+        self.forget_if_wanted(run)
+        self.queue(run)
 
     def let_go(self, run):
         """Hear of its supervisor no longer."""
@@ -1359,8 +1437,9 @@ class Daemon:
 
     def answer_relay(self):
         """A relay wants a server attached, or us to make room for a newer version."""
-        peer = self.listener.accept()[0]
+        peer, fds = None, ()
         try:
+            peer = self.listener.accept()[0]
             peer.settimeout(2.0)
             if peer_uid(peer) != os.getuid():
                 raise OSError("another user")
@@ -1378,29 +1457,31 @@ class Daemon:
                 if not more:
                     raise OSError("the relay left")
                 data += more
-            peer.setblocking(False)
-        except (OSError, IndexError) as error:
-            log("a relay was refused: %s" % error)
-            return peer.close()
-        facts = json.loads(data.decode())
-        channel = Channel(peer, *fds)
-        for fd in fds:
-            os.set_blocking(fd, False)
+            facts = json.loads(data.decode())
+            environment = {bytes.fromhex(name): bytes.fromhex(value) for name, value in facts["environment"]}
+            for fd in (peer.fileno(),) + fds:
+                os.set_blocking(fd, False)
+            self.watch(fds[0], self.on_channel)
+        except (OSError, LookupError, TypeError, ValueError, struct.error) as error:
+            log("a relay was refused: %r" % error)
+            for fd in fds:
+                os.close(fd)
+            return peer and peer.close()
+        return self.take_on(Channel(peer, *fds), facts, environment)
+
+    def take_on(self, channel, facts, environment):
+        """Attach this server instead of the one before it, if the fence admits it."""
         import pwd
 
         is_admitted = self.admits(facts["log"], facts["generation"])
         if is_admitted:
             self.close("superseded")
-            self.environment = {bytes.fromhex(name): bytes.fromhex(value) for name, value in facts["environment"]}
-            self.account = pwd.getpwuid(os.getuid())
+            self.channel, self.environment, self.account = channel, environment, pwd.getpwuid(os.getuid())
+            self.watch(channel.leash, self.on_leash)
         channel.control.append(facts["nonce"].encode() + b"\n")
         channel.control.append(self.hello(is_admitted))
         if not is_admitted:
-            self.refuse(channel)
-            return None
-        self.channel = channel
-        self.watch(channel.reader, self.on_channel)
-        self.watch(channel.leash, self.on_leash)
+            return self.refuse(channel)
         return self.pump()
 
     def hello(self, is_admitted):
@@ -1413,7 +1494,7 @@ class Daemon:
             boot=self.boot,
             pid=os.getpid(),
             python=sys.version.split()[0],
-            directory=os.getcwd(),
+            directory=os.getcwdb().decode("utf-8", "replace"),
             system="%s %s" % (os.uname().sysname, os.uname().release),
             warning=self.warning,
             runs=[
@@ -1423,14 +1504,13 @@ class Daemon:
         )
 
     def refuse(self, channel):
+        self.selector.unregister(channel.reader)
         for part in channel.control:
             try:
                 os.write(channel.writer, part)
             except OSError:
                 pass
-        for fd in {channel.reader, channel.writer}:
-            os.close(fd)
-        channel.leash.close()
+        channel.close()
 
     def close(self, why):
         """Let go of the server; the runs go on."""
@@ -1449,9 +1529,9 @@ class Daemon:
         self.selector.unregister(channel.leash)
         if channel.waits_for_room:
             self.selector.unregister(channel.writer)
-        for fd in {channel.reader, channel.writer}:
-            os.close(fd)
-        channel.leash.close()
+        if channel.range is not None:
+            os.close(channel.range[0])
+        channel.close()
         for run in self.runs.values():
             run.channel, run.has_turn = None, False
             run.rewind(0)
@@ -1505,37 +1585,40 @@ class Daemon:
             if run:
                 self.commit(run, position)
         elif kind == START:
-            self.start(run_id, json.loads(payload.decode()))
+            self.start(run_id, payload)
         elif kind == ATTACH:
             if run:
                 self.attach(run, position)
             else:
                 self.answer_unknown(run_id)
         elif kind == CANCEL:
-            if run and not run.end and not run.tell(b"C", position):
-                self.join(run)
+            if run and not run.end:
+                run.grace = position
+                run.tell(b"C", position)  # or as soon as its supervisor is heard again
         elif kind == FORGET:
-            if run and (run.end or run.lost):
-                self.forget(run)
-            elif run:
+            if run:
                 run.is_unwanted = True
+                self.forget_if_wanted(run)
         elif kind == REMOVE and self.is_idle():
             self.remove_everything()
         elif kind == LEAVE:
             self.leave_if_idle("the server stops")
 
-    def forget(self, run):
+    def forget_if_wanted(self, run):
         """The server has everything of it, the end included: only the end is kept, for a while."""
+        if not run.is_unwanted or not (run.end or run.lost):
+            return
         if run.spec["remember"]:
             try:
                 self.remember(run)
             except OSError as error:
-                return log("run %s is kept: %s" % (run.name, error))
+                return log("run %s is kept: %s" % (run.name, error))  # and tried again
         if run.channel:
             run.channel.in_flight -= run.in_flight
         self.let_go(run)
+        run.channel = None
         del self.runs[run.id]
-        return run.remove()
+        run.remove()
 
     def commit(self, run, position):
         before = run.in_flight
@@ -1568,7 +1651,7 @@ class Daemon:
                 elif channel.range is not None:
                     fd, at, left = channel.range
                     sent = send_file(channel.writer, fd, at, left)
-                    channel.range = (fd, at + sent, left - sent) if sent < left else None
+                    channel.range = (fd, at + sent, left - sent) if sent < left else os.close(fd)
                 elif channel.control:
                     channel.rest = memoryview(b"".join(channel.control))
                     channel.control.clear()
@@ -1580,10 +1663,7 @@ class Daemon:
             return self.close("cannot write: %s" % error)
         if is_full != channel.waits_for_room:
             channel.waits_for_room = is_full
-            if channel.reader == channel.writer:
-                mask = self.readable | (self.writable if is_full else 0)
-                self.selector.modify(channel.reader, mask, self.on_channel)
-            elif is_full:
+            if is_full:
                 self.selector.register(channel.writer, self.writable, self.on_channel)
             else:
                 self.selector.unregister(channel.writer)
@@ -1610,7 +1690,8 @@ class Daemon:
             run.in_flight += total
             channel.in_flight += total
             run.sent_at.append((run.sent[-1].last, time.monotonic()))
-            channel.range = (first.fd, first.at - first.segment, total)
+            # A descriptor of its own: a commit or the end of the run may close the other one meanwhile.
+            channel.range = (os.dup(first.fd), first.at - first.segment, total)
             if run.unsent:
                 run.has_turn = True
                 channel.turns.append(run)
@@ -1711,18 +1792,32 @@ def write(path, data):
     """A small file, whole or as it was."""
     made = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(made, data)
+        write_all(made, data)
     finally:
         os.close(made)
     os.replace(path + ".new", path)
+
+
+def append_line(path, line):
+    """Whole or not at all; its end comes first, so that what a power cut left of another one cannot spoil it."""
+    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(made).st_size
+        try:
+            write_all(made, b"\n" + line)
+        except OSError:
+            os.ftruncate(made, size)
+            raise
+    finally:
+        os.close(made)
 
 
 def log(text):
     try:
         if os.path.exists("log") and os.path.getsize("log") > LOG_BYTES_MAX:
             os.replace("log", "log.old")
-        with open("log", "a") as file:
-            file.write("%s %d %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%S%z"), os.getpid(), text))
+        line = "%s %d %s" % (time.strftime("%Y-%m-%dT%H:%M:%S%z"), os.getpid(), text)
+        append_line("log", line.encode("utf-8", "replace"))
     except OSError:
         pass  # no disk: nobody could read it
 
@@ -1736,8 +1831,10 @@ def enter_directory(config):
     path = os.path.join(os.path.expanduser(base), config["server"], machine_id())
     os.makedirs(path, 0o700, exist_ok=True)
     os.chdir(path)
-    if os.stat(".").st_uid != os.getuid():
-        sys.exit("mission-control: %s belongs to somebody else" % path)
+    for folder in (path, os.path.dirname(path)):
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            sys.exit("mission-control: %s is not a directory of this account" % folder)
     os.chmod(".", 0o700)
 
 
@@ -1804,6 +1901,10 @@ def start_daemon(config):
     os.chmod(name, 0o600)
     listener.listen(64)
     config["inode"] = os.stat(name).st_ino
+    for folder in ("runs", "ended"):
+        os.makedirs(folder, 0o700, exist_ok=True)
+    if not os.path.exists("instance") or not os.path.getsize("instance"):
+        write("instance", os.urandom(8).hex().encode())
     if os.fork():
         os.wait()
         listener.close()
@@ -1828,9 +1929,13 @@ def attach(config):
     """Attach the server behind our stdin and stdout, and stay until it is let go."""
     if sys.version_info < (3, 6):
         sys.exit("mission-control: Python 3.6 or newer is needed")
-    enter_directory(config)
     environment = [(name.hex(), value.hex()) for name, value in session_environment()]
-    link = find_daemon(config)
+    try:
+        enter_directory(config)
+        link = find_daemon(config)
+    except OSError as error:
+        where = config.get("directory") or "~/.local/state/mission-control"
+        sys.exit("mission-control: %s cannot hold what the outpost keeps (%s)" % (where, error))
     facts = {name: config[name] for name in ("nonce", "log", "generation")}
     facts["environment"] = environment
     data = json.dumps(facts).encode()
