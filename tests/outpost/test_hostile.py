@@ -119,7 +119,8 @@ async def test_a_cancel_reaches_a_command_whose_supervisor_cannot_hear_it_yet(tm
         async with desktop.attached() as outpost:
             await outpost.attach("one")
             await outpost.send(Kind.CANCEL, "one", position=5000)
-            await outpost.state("one", "running")
+            await outpost.start("two", "true")
+            await outpost.ended("two")
             (desktop.folder("one") / "away").rename(desktop.folder("one") / "s")
             os.kill(supervisor, signal.SIGCONT)
             assert (await outpost.ended("one")).ended["why"] == "cancel"

@@ -31,13 +31,13 @@ from ..streams.cursor import follow
 from .agents.openai_chat import Turn
 from .commands import run_directly, run_durably, spec_of
 from .conversation import Began, Conversation, Draining, Ended, Happening, Lost, Waiting
-from .durable import DurableRun
+from .durable import GRACE_MS, DurableRun
 from .durable_prompts import DurablePrompt, Past, read_past
 from .durable_prompts import spec_of as spec_of_prompt
 from .fleet import Fleet
 from .outpost_link import OutpostLink
 from .prompts import GATHER_SECONDS, PromptRun
-from .protocol import KnownRun, Spec, forget, run_id
+from .protocol import KnownRun, Spec, cancel, forget, run_id
 from .recorder import open_recorder
 
 RETRY_SECONDS = 1.0  # between two tries to record an end while the log takes none
@@ -210,6 +210,8 @@ class Runner:
             _logger.exception("run failed", task=task.id)
             message = f"Mission Control failed: {error!r}."
             await self._finish(task.id, RunEnd(error=Error(code="internal_error", message=message)))
+            if outpost := self._fleet.outpost_of(task.desktop_id):  # else when it is attached again
+                _abandon(outpost, run_id(task.id, self._control.journal.state.tasks.get(task.id, task).attempt))
 
     async def _started(self, task: Task, has_outpost: bool) -> None:
         agent = self._control.journal.desktop(task.desktop_id).agent
@@ -387,7 +389,7 @@ class Runner:
                 self._followed.add(run)
                 self._group.start_soon(self._logged, self._collect_late, task, run)
             elif task is not None or not known.task:  # it is over, or was an earlier attempt, or a look at an agent
-                outpost.send(forget(run))
+                _abandon(outpost, run)
             else:
                 self._followed.add(run)
                 self._group.start_soon(self._logged, self._drain_unknown, desktop_id, known)
@@ -552,6 +554,12 @@ class Runner:
                     raise
                 _logger.warning("a run waits for the log", reason=refused.detail)
                 await anyio.sleep(RETRY_SECONDS)
+
+
+def _abandon(outpost: OutpostLink, run: bytes) -> None:
+    """Nobody waits for this run any more: what is still alive of it is ended, and all of it forgotten."""
+    outpost.send(cancel(run, GRACE_MS))
+    outpost.send(forget(run))
 
 
 def _true_end(end: RunEnd) -> str:
