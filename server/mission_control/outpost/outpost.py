@@ -1281,20 +1281,23 @@ class Daemon:
         """If nobody watches over this run any more, say what became of it. It is alive while its lock is held."""
         if run.supervisor or run.end:
             return
-        said = b""
+        said, is_gone = b"", False
         try:
             with open(run.folder + "/super", "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 said = file.read().strip()
         except FileNotFoundError:
-            pass
+            is_gone = True
         except OSError:
             return  # just starting, just ending or stopped; or it cannot be told now, and is asked again
         run.scan()
         if run.end or run.lost:
             return
         try:
-            boot = json.loads(said.decode())["boot"] if said or run.segments else None
+            if is_gone and run.segments:
+                boot = self.boot  # its folder was wiped, which is no reboot
+            else:
+                boot = json.loads(said.decode())["boot"] if said or run.segments else None
         except (ValueError, KeyError, TypeError):
             boot = ""  # emptied or garbled, as by a power cut
         if boot is None:
