@@ -114,14 +114,11 @@ BUGS = (
     Bug(
         "tell who lives by the process id alone",
         "outpost/outpost.py",
-        """                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return  # just starting, or just ending
-                identity = json.loads(file.read() or "{}")
+        """                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                said = file.read().strip()
 """,
-        """                identity = json.loads(file.read() or "{}")
-                if identity and os.path.exists("/proc/%d" % identity["pid"]):
+        """                said = file.read().strip()
+                if said and os.path.exists("/proc/%d" % json.loads(said.decode())["pid"]):
                     return
 """,
         on_desktop("a_process_that_got_the_id_of_a_dead_supervisor_is_not_touched"),
@@ -194,9 +191,9 @@ BUGS = (
     Bug(
         "take a reboot for a killed supervisor",
         "outpost/outpost.py",
-        """        elif identity["boot"] != self.boot:
+        """        elif boot != self.boot:
 """,
-        """        elif identity["boot"] == "":
+        """        elif boot == "":
 """,
         on_desktop("after_a_reboot_a_run_says_so_keeps_its_output_and_is_not_run_again"),
     ),

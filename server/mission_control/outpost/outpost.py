@@ -1281,20 +1281,23 @@ class Daemon:
         """If nobody watches over this run any more, say what became of it. It is alive while its lock is held."""
         if run.supervisor or run.end:
             return
-        said = b""
+        said, is_gone = b"", False
         try:
             with open(run.folder + "/super", "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 said = file.read().strip()
         except FileNotFoundError:
-            pass
+            is_gone = True
         except OSError:
             return  # just starting, just ending or stopped; or it cannot be told now, and is asked again
         run.scan()
         if run.end or run.lost:
             return
         try:
-            boot = json.loads(said.decode())["boot"] if said or run.segments else None
+            if is_gone and run.segments:
+                boot = self.boot  # its folder was wiped, which is no reboot
+            else:
+                boot = json.loads(said.decode())["boot"] if said or run.segments else None
         except (ValueError, KeyError, TypeError):
             boot = ""  # emptied or garbled, as by a power cut
         if boot is None:
@@ -1329,14 +1332,13 @@ class Daemon:
             except (OSError, ValueError) as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
-                why, detail = "start_failed", str(error)
-                is_wiped = not os.path.exists("instance")
-                if isinstance(error, ValueError):
+                why, detail, is_wiped = "start_failed", str(error), not os.path.exists("instance")
+                if is_wiped:
+                    detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
+                elif isinstance(error, ValueError):
                     why = "bad_request"
                 elif is_disk_full(error):
                     why = "disk_full"
-                elif is_wiped:
-                    detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
                 self.say(note(STATE, run_id, state="refused", why=why, detail=detail))
                 if is_wiped:
                     self.leave("the directory was wiped")
