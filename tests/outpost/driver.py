@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,12 +21,19 @@ from mission_control.runs.frames import Frame, FrameReader, Kind
 
 DEADLINE_SECONDS = 30
 SERVER = "5e72e7"
+# What the desktop's `python3` is, to try others: OUTPOST_PYTHON=/usr/local/bin/python3.6 scripts/test tests/outpost
+PYTHON = os.environ.get("OUTPOST_PYTHON", sys.executable)
 STREAMS = {"stdout": 1, "stderr": 2, "response": 3}
 
 
 def run_id(name: str) -> bytes:
     """A run's id, from a name that reads well in a test."""
     return sha256(name.encode()).digest()[:16]
+
+
+def task_id(name: str) -> str:
+    """The id of its task. Like a real one it is of this test alone: a killed run's processes are found by it."""
+    return f"task_{name}_{os.getpid()}"
 
 
 @dataclass
@@ -100,7 +108,7 @@ class Attached:
         await self.process.stdin.send(frame.encode())
 
     async def start(self, run: str, command: str, **facts: Any) -> None:
-        await self.send(Kind.START, run, command=command, task="task_" + run, remember=True, **facts)
+        await self.send(Kind.START, run, command=command, task=task_id(run), remember=True, **facts)
 
     async def attach(self, run: str, position: int | None = None) -> None:
         await self.send(Kind.ATTACH, run, self.run(run).position if position is None else position)
@@ -205,7 +213,7 @@ class Desktop:
         """Attach as a server does through sshd: the account's shell runs the fixed line."""
         nonce, sent = self._said_first(version, facts)
         variables = {**self.environment, **(environment or {})}
-        process = await anyio.open_process([shell, "-c", install.command_line()], env=variables, stderr=None)
+        process = await anyio.open_process([shell, "-c", install.command_line(PYTHON)], env=variables, stderr=None)
         channel = Attached(process, self.runs, acknowledges)
         async with anyio.create_task_group() as group:
             try:
@@ -226,7 +234,7 @@ class Desktop:
     async def refused(self, *shell: str, **facts: Any) -> str:
         """What is said on stderr where no outpost can be."""
         _, sent = self._said_first(None, facts)
-        words = [*(shell or ["/bin/sh"]), "-c", install.command_line()]
+        words = [*(shell or ["/bin/sh"]), "-c", install.command_line(PYTHON)]
         done = await anyio.run_process(words, input=sent, env=self.environment, check=False)
         assert done.returncode != 0
         return done.stderr.decode()

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from mission_control.runs.frames import Kind
-from tests.outpost.driver import is_alive, open_desktop, run_id, until, until_dead
+from tests.outpost.driver import is_alive, open_desktop, run_id, task_id, until, until_dead
 
 FLOOD = "seq 1 400000"
 FLOODED = "".join(f"{n}\n" for n in range(1, 400001)).encode()
@@ -81,7 +81,7 @@ async def test_what_cannot_be_started_says_why(
     tmp_path: Path, facts: dict[str, Any], error: str, detail: str, tty: bool
 ):
     async with open_desktop(tmp_path) as desktop, desktop.attached(environment={"LC_ALL": "C"}) as outpost:
-        await outpost.send(Kind.START, "one", task="task_one", tty=tty, **facts)
+        await outpost.send(Kind.START, "one", task=task_id("one"), tty=tty, **facts)
         end = (await outpost.ended("one")).ended
         assert (end["code"], end["error"]["error"]) == (127, error)
         assert detail in end["error"]["detail"]

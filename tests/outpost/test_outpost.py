@@ -16,7 +16,7 @@ import pytest
 
 from mission_control.runs import install
 from mission_control.runs.frames import HEAD, HEAD_BYTES, Frame, Kind
-from tests.outpost.driver import is_alive, open_desktop, run_id, until_dead
+from tests.outpost.driver import is_alive, open_desktop, run_id, task_id, until_dead
 
 FLOOD = "seq 1 400000; seq 1 100000 >&2"
 FLOODED = "".join(f"{n}\n" for n in range(1, 400001)).encode()
@@ -173,7 +173,7 @@ async def test_a_run_goes_on_without_server_and_is_taken_up_where_it_was(tmp_pat
         (tmp_path / "go").touch()
         async with desktop.attached() as outpost:
             (known,) = outpost.hello["runs"]
-            assert (known["run"], known["task"]) == (run_id("one").hex(), "task_one")
+            assert (known["run"], known["task"]) == (run_id("one").hex(), task_id("one"))
             await outpost.attach("one")
             run = await outpost.ended("one")
             assert run.out == b"before\n" + FLOODED
@@ -552,3 +552,13 @@ def test_the_marks_of_the_wire_are_the_same_on_both_sides():
     made = there.frame(there.OUTPUT, b"r" * 16, b"data", 1, 7, 5, 3, 99)
     assert made == Frame(Kind.OUTPUT, b"r" * 16, b"data", 1, 7, 5, 3, 99).encode()
     assert sha256(install.source()).hexdigest().startswith(install.version())
+
+
+def test_the_source_uses_nothing_that_is_newer_than_python_3_6_unless_it_is_there():
+    guarded = ["os.pidfd_open", "signal.pidfd_send_signal"]  # since 3.9; an AttributeError is expected
+    words = ["--no-tips", "--target=3.6-", "--violations"]
+    words += [word for name in guarded for word in ("--exclude", name)]
+    vermin = Path(sys.executable).parent / "vermin"
+    source = Path(install.outpost.__file__).parent / "outpost.py"
+    done = subprocess.run([vermin, *words, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

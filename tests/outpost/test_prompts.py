@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mission_control.runs.frames import Kind
-from tests.outpost.driver import Attached, Received, is_alive, open_desktop
+from tests.outpost.driver import Attached, Received, is_alive, open_desktop, task_id
 from tests.support.chat_endpoint import ChatEndpoint, Exchange, answer, open_chat_endpoint, replies
 
 NOW = dt.datetime.now(dt.UTC)
@@ -94,7 +94,7 @@ async def ask(outpost: Attached, url: str, name: str = "one", **facts: Any) -> R
     """Start a prompt without waiting for it."""
     request = {"method": "POST", "url": url + "/chat/completions", "body": '{"a": "ü"}', "connect": 10, "idle": 1000}
     request["headers"] = {"Authorization": "Bearer secret", "Accept-Encoding": "identity"}
-    await outpost.send(Kind.START, name, task="task_" + name, request=request | facts)
+    await outpost.send(Kind.START, name, task=task_id(name), request=request | facts)
     return outpost.run(name)
 
 

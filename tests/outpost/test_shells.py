@@ -19,7 +19,7 @@ from mission_control.runs.connection import open_connection
 from mission_control.runs.install import Attachment
 from mission_control.runs.outpost_link import OutpostLink, open_outpost
 from mission_control.runs.protocol import Spec, acknowledge, start
-from tests.outpost.driver import DEADLINE_SECONDS, SERVER, Desktop, Received, run_id, until_dead
+from tests.outpost.driver import DEADLINE_SECONDS, SERVER, Desktop, Received, run_id, task_id, until_dead
 from tests.support.sshd import SshHost, open_sshd
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="makes accounts, each with another shell")
@@ -80,7 +80,7 @@ def _owner(proc: Path) -> int | None:
 async def run_there(outpost: OutpostLink, name: str, command: str) -> Received:
     received = Received()
     frames = outpost.follow(run_id(name))
-    outpost.send(start(run_id(name), Spec(task="task_" + name, command=command)))
+    outpost.send(start(run_id(name), Spec(task=task_id(name), command=command)))
     with anyio.fail_after(DEADLINE_SECONDS):
         while received.end is None:
             await frames.wait()
@@ -121,7 +121,7 @@ async def test_a_command_has_the_world_of_a_plain_exec(shell: str, is_noisy: boo
         (expected, other), (found, rest) = world(plain.stdout), world(ours.out)
         assert ours.ended["code"] == 0
         assert found.pop(b"PYTHONUNBUFFERED") == b"1"
-        assert found.pop(b"MISSION_CONTROL_TASK_ID") == b"task_one"
+        assert found.pop(b"MISSION_CONTROL_TASK_ID") == task_id("one").encode()
         assert {b"HOME", b"PATH", b"USER", b"LOGNAME", b"SHELL", b"SSH_CLIENT", b"SSH_CONNECTION"} <= set(expected)
         assert found == expected
         assert rest == other
