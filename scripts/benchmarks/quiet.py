@@ -1,8 +1,8 @@
 """A quiet line: printed on the desktop → on a subscriber's socket, durable before; alone, and beside a flood.
 
 The command prints the time at a fixed rate, by the clock of the machine that both ends share; the reader takes the
-difference. The reference is the same command through `ssh host COMMAND`. Beside a flood: another desktop's command
-prints a large file again and again, a subscriber follows that, and the quiet task has one of its own.
+difference. The reference is the same command through `ssh host COMMAND`. Beside a flood: a command of another desktop,
+or of the same one, prints a large file again and again; a subscriber follows that, and the quiet task has its own.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def through_server(site: Site, lines: int, rate: int) -> list[float]:
     return delays
 
 
-def beside_a_flood(site: Site, source: str, lines: int, rate: int) -> tuple[list[float], float]:
-    """As `through_server`, while another desktop floods; also the flood's MB/s."""
+def beside_a_flood(site: Site, source: str, lines: int, rate: int, desktop: int) -> tuple[list[float], float]:
+    """As `through_server`, while that desktop floods; also the flood's MB/s."""
     http = site.http()
     subscriber = site.subscriber()
     seconds = int(lines / rate) + 3
     content = f"timeout {seconds} sh -c 'while cat {source}; do :; done'; true"
-    task = site.ask(http, "POST", "/api/mission-control/tasks", site.task(content, desktop=1))
+    task = site.ask(http, "POST", "/api/mission-control/tasks", site.task(content, desktop=desktop))
     arrived: list[tuple[float, int]] = []
 
     def follow() -> None:
@@ -95,8 +95,9 @@ def beside_a_flood(site: Site, source: str, lines: int, rate: int) -> tuple[list
 
 async def main() -> None:
     options = options_of(__doc__, lines=500, rate=100, rounds=3)
-    delays: dict[str, list[list[float]]] = {"ssh pipe": [], "subscriber": [], "beside a flood": []}
-    rates: list[float] = []
+    floods = {"beside another desktop's flood": 1, "beside its own desktop's flood": 0}
+    delays: dict[str, list[list[float]]] = {"ssh pipe": [], "subscriber": [], **{what: [] for what in floods}}
+    rates: dict[str, list[float]] = {what: [] for what in floods}
     async with open_site(desktops=2) as site:
         source = site.folder / "lines"
         await in_thread(write_lines, source, 500_000)
@@ -104,16 +105,19 @@ async def main() -> None:
             for _ in range(options.rounds):
                 delays["ssh pipe"].append(await in_thread(through_ssh, line, options.lines, options.rate))
                 delays["subscriber"].append(await in_thread(through_server, site, options.lines, options.rate))
-                beside, rate = await in_thread(beside_a_flood, site, str(source), options.lines, options.rate)
-                delays["beside a flood"].append(beside)
-                rates.append(rate)
+                for what, desktop in floods.items():
+                    beside, rate = await in_thread(
+                        beside_a_flood, site, str(source), options.lines, options.rate, desktop
+                    )
+                    delays[what].append(beside)
+                    rates[what].append(rate)
     reference = median(quantile(one, 0.5) for one in delays["ssh pipe"])
     results: list[Measured] = []
     for what, rounds in delays.items():
         p50 = median(quantile(one, 0.5) for one in rounds)
         row: Measured = {"what": what, "p50 ms": p50, "p99 ms": median(quantile(one, 0.99) for one in rounds)}
         row |= {"max ms": max(map(max, rounds)), "of ssh": p50 / reference}
-        row |= {"flood MB/s": median(rates)} if what == "beside a flood" else {}
+        row |= {"flood MB/s": median(rates[what])} if what in rates else {}
         results.append(row)
     report(options, results, linesPerSecond=options.rate, rounds=options.rounds)
 

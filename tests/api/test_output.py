@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mission_control.domain.entities import Task
-from mission_control.domain.output import Stream
+from mission_control.domain.events import TaskOutputGap
+from mission_control.domain.output import RunPosition, Stream, StreamPosition
+from mission_control.log.event_log import RunRow
 from tests.support.server import Api, open_api
 
 NASTY = b"\x00\xff\xfe\x80 caf\xc3\xa9\r\n\xf0\x9f\x98\x80\n\xed\xa0\x80 no newline"
@@ -34,6 +36,19 @@ async def test_every_byte_comes_back_as_it_was(tmp_path: Path):
         shown = (await api.get(f"/tasks/{task.id}")).json()
         assert shown["outputBytes"] == len(answer.content)
         assert shown["outputLines"] == 7
+
+
+async def test_bytes_that_are_lost_are_said_among_the_events_of_the_output(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("stdout", b"before\n"))
+        gap = TaskOutputGap(task_id=task.id, start=7, to=107, reason="A disk damaged them.", streams={"stdout": 107})
+        position = RunPosition().after("stdout", b"before\n").moved({"stdout": StreamPosition(107, 1)})
+        await api.control.tasks.record(task, [gap], RunRow(task.id, position))
+        path = f"/tasks/{task.id}/output"
+        assert (await api.get(path)).content == b"before\n"
+        lines = [json.loads(line) for line in (await api.get(f"{path}?format=ndjson")).content.splitlines()]
+        assert [line["type"] for line in lines] == ["task.output", "task.outputGap"]
+        assert (lines[1]["payload"]["from"], lines[1]["payload"]["to"]) == (7, 107)
 
 
 async def test_an_agents_raw_answer_is_left_out_unless_it_is_asked_for(tmp_path: Path):

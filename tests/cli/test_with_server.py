@@ -382,3 +382,16 @@ async def test_the_log_is_checked_while_a_server_writes_it_and_afterwards(tmp_pa
     assert "the digest differs" in damaged.text and "problem" in damaged.text
     nothing = await program.run("log", "verify", "--data-dir", str(tmp_path))
     assert nothing.code == 1 and "There is no event log" in nothing.said
+
+
+async def test_a_restored_log_is_named_anew_while_no_server_runs_on_it(tmp_path: Path):
+    async with open_server(tmp_path / "data", demo=False) as server:
+        program = Program(server.data_dir)
+        before = (await server.http.get("/api/auth/me")).json()["logId"]
+        key = server.http.headers["x-api-key"]
+        refused = await program.run("log", "restored")
+        assert refused.code == 1 and "in use" in refused.said
+    named = await program.run("log", "restored")
+    assert named.code == 0 and named.text != before
+    async with open_server(tmp_path / "data", demo=False, key=key) as server:
+        assert (await server.http.get("/api/auth/me")).json()["logId"] == named.text

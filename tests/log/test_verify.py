@@ -7,6 +7,7 @@ import hashlib
 import re
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -15,13 +16,18 @@ import msgspec
 import pytest
 
 from mission_control.control.door import open_control
+from mission_control.domain.events import TaskOutput
+from mission_control.domain.output import OutputCutter, Stream
+from mission_control.domain.tasks import RunEnd
+from mission_control.domain.values import Error, StreamSums
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
+from mission_control.log.event_log import RunRow
 from mission_control.log.sqlite import NewerSchema, open_sqlite_log
 from mission_control.log.verify import PROBLEMS_MAX, Record, verify, verify_directory
 from mission_control.log.writer import link
 
 from .events import note, of_state
-from .world import finished_task, make_history, running_desktop
+from .world import DONE, SAID, finished_task, make_history, running_desktop
 
 ALL_RECORDS = f"select {', '.join(Record._fields)} from events order by seq"
 
@@ -68,6 +74,39 @@ async def test_a_sound_log_has_no_problem_and_is_counted(history: Path):
     assert report.is_sound
     assert (report.tasks, report.runs, report.bytes) == (12, 6, 6 * 22)
     assert steps[-1] == (report.events, report.events)
+
+
+async def test_late_output_of_a_desktop_that_was_given_up_is_sound_and_of_any_other_task_is_not(tmp_path: Path):
+    away = RunEnd(error=Error(code="desktop_unreachable", message="The desktop was away for 24 h."))
+    async with open_control(tmp_path) as control:
+        desktop = await running_desktop(control)
+        for end in (away, DONE):
+            task, cutter = await finished_task(control, desktop, end), OutputCutter()
+            for stream, data in SAID:
+                cutter.feed(stream, data, 1)
+                cutter.finish()
+            (piece,) = cutter.feed("stdout", b"late\n", 9)
+            facts = {
+                name: getattr(piece, name) for name in ("stream", "position", "offset", "length", "line", "ms", "crc")
+            }
+            event = TaskOutput(task_id=task.id, text="late\n", late=True, **facts)
+            await control.tasks.record(task, [event], RunRow(task.id, cutter.position))
+    (problem,) = (await verify_directory(tmp_path)).problems
+    assert problem.sentence == f"it is output of task {task.id}, which is done"
+
+
+@pytest.mark.parametrize("lost", [b"", b"e"])
+async def test_what_is_recorded_is_compared_with_what_the_desktop_counted_at_the_pipe(tmp_path: Path, lost: bytes):
+    streams: dict[Stream, StreamSums] = {}
+    for stream in ("stdout", "stderr"):
+        data = b"".join(data for name, data in SAID if name == stream) + (lost if stream == "stdout" else b"")
+        digest = hashlib.sha256(data).hexdigest()
+        streams[stream] = StreamSums(bytes=len(data), crc=zlib.crc32(data), sha256=digest)
+    async with open_control(tmp_path) as control:
+        end = RunEnd(exit_code=0, streams=streams)
+        task = await finished_task(control, await running_desktop(control), end)
+    said = [problem.sentence for problem in (await verify_directory(tmp_path)).problems]
+    assert said == ([f"what is recorded of stdout of task {task.id} is not what its desktop read"] if lost else [])
 
 
 async def test_an_empty_log_is_sound(tmp_path: Path):

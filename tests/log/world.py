@@ -19,6 +19,7 @@ ALICE = Actor(id="key_alice", name="Alice")
 FINGERPRINT = "SHA256:" + "A" * 43
 HOST_KEY = HostKey(type="ed25519", fingerprint=FINGERPRINT, public_key="ssh-ed25519 AAAA")
 DONE = RunEnd(exit_code=0, duration_ms=5)
+SAID: list[tuple[Stream, bytes]] = [("stdout", b"one\ntwo\n"), ("stderr", b"\xff\0 not text"), ("stdout", b"end")]
 FAILED = RunEnd(exit_code=3, error=Error(code="exit_nonzero", message="The command exited with code 3."))
 
 
@@ -66,8 +67,7 @@ async def finished_task(control: Control, desktop: Desktop, end: RunEnd = DONE, 
     task = await new_task(control, desktop, run=True, **given)
     await control.tasks.enter_phase(task.id, "starting")
     await control.tasks.enter_phase(task.id, "streaming", executed_at=control.journal.now())
-    said: list[tuple[Stream, bytes]] = [("stdout", b"one\ntwo\n"), ("stderr", b"\xff\0 not text"), ("stdout", b"end")]
-    await record(control, task, OutputCutter(), said)
+    await record(control, task, OutputCutter(), SAID)
     return await control.tasks.finish(task.id, end)
 
 

@@ -6,12 +6,16 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mission_control.control.door import open_control
 from mission_control.domain.desktops import DesktopEdit, NewOutpost, SshEdit
-from mission_control.domain.tasks import NewTask
+from mission_control.domain.tasks import NewTask, RunEnd
+from mission_control.domain.values import Error
 from mission_control.log.vault import Vault
 from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
+from tests.support.processes import is_alive, processes_with
 from tests.support.proxy import open_proxy
 from tests.support.sshd import key
+from tests.support.waiting import until
 from tests.support.world import MIA, open_sshd, open_world, with_agent
 
 
@@ -193,6 +197,30 @@ async def test_a_desktop_that_stays_away_fails_its_runs_and_tells_their_true_end
             late = [event for event in await world.events(task, "task.output") if event.get("late")]
             assert [event["text"] for event in late] == ["two\n"]
             assert (await world.task(task)).status == "failed", "its status stays"
+
+
+async def test_a_desktop_that_is_removed_keeps_nothing_of_ours(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        assert (await world.ended(await world.run(desktop, "true"))).status == "done"
+        assert list(host.home.rglob("instance")), "its outpost lives there"
+        await world.control.desktops.remove(desktop.id, MIA)
+        await until(lambda: not list(host.home.rglob("instance")), "the outpost's files to be gone")
+        await until(lambda: not processes_with(f"HOME={host.home}"), "its processes to be gone")
+
+
+async def test_what_runs_of_a_task_that_is_over_is_ended_when_its_desktop_is_back(tmp_path: Path):
+    async with open_sshd() as host:
+        async with open_world(tmp_path) as world:
+            desktop = await world.add_desktop(host)
+            task = await world.run(desktop, "echo $$; exec sleep 1000")
+            with anyio.fail_after(30):
+                while not (pid := await world.output(task, "stdout")):
+                    await world.control.log.wait_beyond(world.control.log.head)
+        async with open_control(tmp_path) as control:
+            await control.tasks.finish(task.id, RunEnd(error=Error(code="run_lost", message="For this test.")))
+        async with open_world(tmp_path):
+            await until(lambda: not is_alive(int(pid)), "the command to be ended")
 
 
 async def test_three_hundred_commands_at_once_on_one_desktop_all_end_well(tmp_path: Path):

@@ -38,6 +38,7 @@ class Proxy:
     server_port: int
     connection_count: int = 0
     forwarded_bytes: dict[Direction, int] = field(default_factory=lambda: {"to_server": 0, "to_client": 0})
+    lost_bytes: dict[Direction, int] = field(default_factory=lambda: {"to_server": 0, "to_client": 0})
     _lossy: set[Direction] = field(default_factory=set[Direction])
     _stalled: set[Direction] = field(default_factory=set[Direction])
     _bytes_per_s: float | None = None
@@ -117,15 +118,16 @@ class Proxy:
         try:
             while True:
                 await self._until(lambda: direction not in self._stalled)
-                size = READ_BYTES if self._bytes_per_s is None else max(1, int(self._bytes_per_s / 20))
-                data = await source.receive(size)
+                data = await source.receive(READ_BYTES)
                 await self._until(lambda: direction not in self._stalled)
                 if direction in self._lossy:
+                    self.lost_bytes[direction] += len(data)
                     continue
-                if self._bytes_per_s is not None:
-                    await anyio.sleep(len(data) / self._bytes_per_s)
-                await sink.send(data)
-                self.forwarded_bytes[direction] += len(data)
+                while data:
+                    part = await self._next_part(data)
+                    await sink.send(part)
+                    self.forwarded_bytes[direction] += len(part)
+                    data = data[len(part) :]
         except anyio.EndOfStream:
             await self._until(lambda: direction not in self._lossy)  # a lost FIN is not seen either
             try:
@@ -136,6 +138,15 @@ class Proxy:
             await self._until(lambda: direction not in self._lossy)
             _abort(sink)
             connection.cancel()
+
+    async def _next_part(self, data: bytes) -> bytes:
+        """What may be sent now: everything, or on a slow link a little, once its time has come."""
+        if self._bytes_per_s is None:
+            return data
+        part = data[: max(1, int(self._bytes_per_s / 20))]
+        with anyio.move_on_after(len(part) / self._bytes_per_s):
+            await self._until(lambda: self._bytes_per_s is None)
+        return part
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,21 +103,39 @@ def command_line(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def open_server(data_dir: Path, *flags: str, demo: bool = True, port: int = 0) -> AsyncGenerator[ServerProcess]:
-    """A server on this data directory; ended with its block, however that is left."""
+async def open_server(
+    data_dir: Path,
+    *flags: str,
+    demo: bool = True,
+    port: int = 0,
+    key: str | None = None,
+    under: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> AsyncGenerator[ServerProcess]:
+    """A server on this data directory; ended with its block, however that is left.
+
+    `key` is one that an earlier server on the directory gave; `under` is a command that runs the server, as strace
+    does; `environment` adds to its variables.
+    """
     arguments = ["serve", "--port", str(port), "--data-dir", str(data_dir), *(["--demo"] if demo else []), *flags]
-    with (data_dir.parent / f"{data_dir.name}.stderr").open("w") as stderr:
+    with (data_dir.parent / f"{data_dir.name}.stderr").open("a") as stderr:
         process = subprocess.Popen(
-            command_line(*arguments), stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+            [*under, *command_line(*arguments)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
     try:
         with anyio.fail_after(START_SECONDS):
-            url, link = await anyio.to_thread.run_sync(_greeting, process, abandon_on_cancel=True)
-        key = await anyio.run_process(
-            command_line("keys", "create", "tests", "--role", "admin", "--data-dir", str(data_dir))
-        )
-        headers = {"x-api-key": key.stdout.decode().strip()}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
+            url, link = await anyio.to_thread.run_sync(_greeting, process, key is None, abandon_on_cancel=True)
+        if key is None:
+            made = await anyio.run_process(
+                command_line("keys", "create", "tests", "--role", "admin", "--data-dir", str(data_dir))
+            )
+            key = made.stdout.decode().strip()
+        async with httpx2.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=30) as http:
             yield ServerProcess(process, url, link, data_dir, http)
     finally:
         if process.poll() is None:
@@ -131,13 +149,14 @@ async def open_server(data_dir: Path, *flags: str, demo: bool = True, port: int 
             process.stdout.close()
 
 
-def _greeting(process: subprocess.Popen[str]) -> tuple[str, str]:
+def _greeting(process: subprocess.Popen[str], is_first: bool) -> tuple[str, str]:
+    """Its address, and the link that it shows while it has no keys."""
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
         said += line
         url = re.search(r"on (https?://\S+)", said)
         link = re.search(r"Open\s+(\S+#signin=\S+)", said)
-        if url and (link or "Make a link" in said):
+        if url and (link or "Make a link" in said or not is_first):
             return url[1], link[1] if link else ""
     raise AssertionError(f"The server did not start. It said: {said!r}")

@@ -44,6 +44,7 @@ class SshHost:
     folder: Path
     user_key: asyncssh.SSHKey
     host_keys: Mapping[str, asyncssh.SSHKey]
+    home: Path  # the account's as its sessions see it: nothing is left in the real one
 
     def target(
         self, *, port: int | None = None, auth: SshAuth | None = None, host_key: str | None = "ed25519"
@@ -58,11 +59,6 @@ class SshHost:
         )
 
     @property
-    def home(self) -> Path:
-        """The account's home as its sessions see it: nothing is left in the real one."""
-        return self.folder / "home"
-
-    @property
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
@@ -70,7 +66,7 @@ class SshHost:
         """End the processes that serve connections, as an administrator or the kernel's OOM killer might."""
         for pid in _descendants(self.process.pid):
             if _name(pid) == "sshd":
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
 
 
 @asynccontextmanager
@@ -80,6 +76,7 @@ async def open_sshd(
     host_keys: Mapping[str, asyncssh.SSHKey] | None = None,
     user_key: asyncssh.SSHKey | None = None,
     port: int | None = None,
+    home: Path | None = None,
     options: tuple[str, ...] = (),
 ) -> AsyncGenerator[SshHost]:
     """Start sshd on a free loopback port for one account (by default the one that runs the test)."""
@@ -95,7 +92,8 @@ async def open_sshd(
             path = folder / f"host_{name}"
             path.write_bytes(host_key.export_private_key("openssh"))
             path.chmod(0o600)
-        (folder / "home").mkdir(mode=0o700)
+        home = home or folder / "home"
+        home.mkdir(mode=0o700, exist_ok=True)
         (folder / "authorized_keys").write_bytes(user_key.export_public_key())
         lines = [
             f"ListenAddress 127.0.0.1:{port}",
@@ -110,7 +108,7 @@ async def open_sshd(
             "MaxStartups 100",
             "LogLevel VERBOSE",
             "AcceptEnv MISSION_CONTROL_TASK_ID GREETING",
-            f"SetEnv HOME={folder}/home",
+            f"SetEnv HOME={home}",
             *options,
         ]
         (folder / "config").write_text("\n".join(lines) + "\n")
@@ -128,7 +126,7 @@ async def open_sshd(
                 user=entry.pw_uid if os.getuid() != entry.pw_uid else None,  # then a locked password does not matter
                 group=entry.pw_gid if os.getuid() != entry.pw_uid else None,
             )
-        host = SshHost(port, account, process, folder, user_key, host_keys)
+        host = SshHost(port, account, process, folder, user_key, host_keys, home)
         try:
             await _until_it_answers(host)
             yield host

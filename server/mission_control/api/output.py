@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from ..domain.events import TaskOutput
+from ..domain.events import TaskOutput, TaskOutputGap
 from ..domain.output import decode_text
 from ..log import queries
 from ..log.event_log import StoredEvent
@@ -44,15 +44,18 @@ class OutputReader:
     async def bytes(self, start: Start) -> AsyncIterator[bytes]:
         """The raw bytes of the streams, in order of arrival."""
         async for event, output in self._outputs(start):
+            if output is None:
+                continue
             data = _bytes_of(output)
             yield data[start.skip_bytes :] if event.seq == start.seq else data
 
     async def lines(self, start: Start) -> AsyncIterator[bytes]:
-        """The envelopes of the events, one a line."""
+        """The envelopes of the events, one a line; those of gaps among them."""
         async for event, _ in self._outputs(start):
             yield event.envelope() + b"\n"
 
-    async def _outputs(self, start: Start) -> AsyncIterator[tuple[StoredEvent, TaskOutput]]:
+    async def _outputs(self, start: Start) -> AsyncIterator[tuple[StoredEvent, TaskOutput | None]]:
+        """The events of the streams, and the gaps, which have no output."""
         after = start.seq - 1
         while True:
             query = queries.output_page(self._task_id, after, self._until)
@@ -62,7 +65,11 @@ class OutputReader:
                 return
             after = events[-1].seq
             for event in events:
-                if event.body is not None and self._wants(output := _decoder.decode(event.body)):
+                if event.body is None:
+                    continue
+                if event.type == TaskOutputGap.TYPE:
+                    yield event, None
+                elif self._wants(output := _decoder.decode(event.body)):
                     yield event, output
 
     def _wants(self, output: TaskOutput) -> bool:

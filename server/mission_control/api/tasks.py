@@ -157,6 +157,8 @@ async def task_events(request: Request) -> Response:
 async def task_output(request: Request) -> Response:
     """What a task wrote, as it was recorded: `text` is byte for byte, `ndjson` are the events that carry it.
 
+    Bytes that are known to be lost are left out of `text`, and are `task.outputGap` in `ndjson`.
+
     `after` is a position of the run in bytes, over all its streams; `Mission-Control-Position` says where to go on.
     """
     query, id = query_of(request, OutputQuery), request.path_params["id"]

@@ -83,7 +83,7 @@ def list_(
     help_epilogue=examples(
         "mission-control desktops add deploy@build-1.example --identity ~/.ssh/id_ed25519",
         "mission-control desktops add build-1            (an alias of ~/.ssh/config on the server's machine)",
-        "mission-control desktops add me@mac --password --agent-url http://mac:18789/v1 --agent-token-file token",
+        "mission-control desktops add me@mac --password --agent-url http://127.0.0.1:18789/v1 --agent-token-file token",
         "mission-control desktops add ci@10.0.0.7:2222 --accept-fingerprint SHA256:…",
     )
 )
@@ -102,7 +102,18 @@ def add(
     agent_token_file: Annotated[Path | None, Parameter(help="File with the agent's token.")] = None,
     agent_model: Annotated[str | None, Parameter(help="Model to ask for.")] = None,
     agent_kind: Annotated[Literal["openai", "openclaw"], Parameter(help="What answers there.")] = "openai",
+    agent_via: Annotated[
+        Literal["ssh", "direct"],
+        Parameter(help="Who asks it: the desktop itself (ssh), or this server (direct), whose prompts end with it."),
+    ] = "ssh",
     label: Annotated[list[str] | None, Parameter(help="A label; may be given several times.")] = None,
+    outpost_python: Annotated[
+        str | None, Parameter(help="Another Python to start its outpost with. [default: python3]")
+    ] = None,
+    outpost_directory: Annotated[
+        str | None,
+        Parameter(help="Where its outpost keeps its files. [default: ~/.local/state/mission-control]"),
+    ] = None,
     concurrent: Annotated[int | None, Parameter(help="How many tasks may run there at once. [default: 4]")] = None,
     accept_fingerprint: Annotated[
         str | None, Parameter(metavar="SHA256:…", help="Accept exactly this host key, instead of asking.")
@@ -130,12 +141,21 @@ def add(
         ssh["hostKeyFingerprint"] = accept_fingerprint
     body: dict[str, object] = {"name": name or where.host, "ssh": ssh}
     if agent_url:
-        agent = {"kind": agent_kind, "url": agent_url, "model": agent_model, "token": _token(agent_token_file)}
+        agent = {
+            "kind": agent_kind,
+            "url": agent_url,
+            "via": agent_via,
+            "model": agent_model,
+            "token": _token(agent_token_file),
+        }
         body["agent"] = {key: value for key, value in agent.items() if value is not None}
     elif agent_token_file or agent_model:
         raise Failed("--agent-token-file and --agent-model need --agent-url.", USAGE)
     if label:
         body["labels"] = label
+    if outpost_python or outpost_directory:
+        outpost = {"python": outpost_python, "directory": outpost_directory}
+        body["outpost"] = {key: value for key, value in outpost.items() if value is not None}
     if concurrent is not None:
         body["maxConcurrentTasks"] = concurrent
     with open_client(server) as client:

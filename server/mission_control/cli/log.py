@@ -18,7 +18,7 @@ from .tasks import AsJson
 if TYPE_CHECKING:
     from ..log.verify import Report
 
-app = App(name="log", help="Check the event log.")
+app = App(name="log", help="Check the event log, or say that it was restored.")
 
 
 @app.command(
@@ -54,6 +54,28 @@ def verify(
     else:
         _say(report, directory)
     return OK if report.is_sound else FAILED
+
+
+@app.command(help_epilogue=examples("mission-control log restored --data-dir /srv/mc"))
+def restored(
+    *,
+    data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
+) -> int:
+    """Say that a data directory was restored from a backup, before a server is started on it.
+
+    The log gets a new id, which it prints: whoever followed the log that went on after the backup begins again instead
+    of missing what is gone, and desktops talk to this one from now on.
+    """
+    import anyio
+
+    from ..log.directory import DirectoryUnusable
+    from ..log.sqlite import NewerSchema, name_anew
+
+    try:
+        print(anyio.run(name_anew, data_directory(Connection(data_dir=data_dir))))
+    except (DirectoryUnusable, NewerSchema) as error:
+        raise Failed(str(error)) from None
+    return OK
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -298,10 +298,11 @@ def task_events(task_id: str, types: frozenset[str] | None, after: int, limit: i
 
 
 def output_page(task_id: str, after: int, until: int) -> Query:
-    """The `task.output` events of a task after one seq up to another, oldest first."""
+    """The `task.output` and `task.outputGap` events of a task after one seq up to another, oldest first."""
     return Query(
         f"select {COLUMNS} from events indexed by events_by_task"
-        " where task_id = ? and seq > ? and seq <= ? and type = 'task.output' order by seq limit ?",
+        " where task_id = ? and seq > ? and seq <= ? and type in ('task.output', 'task.outputGap')"
+        " order by seq limit ?",
         (task_id, after, until, limits.EVENTS_READ_MAX),
         ("events_by_task",),
     )

@@ -18,7 +18,7 @@ import anyio
 
 from ..domain import limits
 from ..domain.filters import BULK_TYPES, Filter
-from .directory import DATABASE_FILE, DirectoryUnusable
+from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from .event_log import Batch, Page, StoredEvent
 from .ring import Ring
 from .writer import Writer, WritingConnection
@@ -248,6 +248,24 @@ async def open_sqlite_log(
                 yield log
             finally:
                 writer.close()
+
+
+async def name_anew(directory: Path) -> str:
+    """Give the log of a data directory another id, as it needs when it was restored from a backup: the new id.
+
+    Cursors of the log that it was copied from, which has gone on since, are then told to begin again, and outposts know
+    that this is the log to talk to now. Raises DirectoryUnusable, NewerSchema.
+    """
+    path = directory / DATABASE_FILE
+    if not path.is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    with locked_directory(directory):
+        async with connected(path) as database:
+            await refuse_newer(database)
+            log_id = secrets.token_hex(8)
+            await database.execute("update meta set value = ? where name = 'log_id'", (log_id,))
+            await database.commit()
+            return log_id
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Checks a log against itself: nothing missing, nothing changed, and everything derived from it still follows.
 
 - Every `seq` once, in order; every body has its digest, every event its link of the chain.
-- Every task goes only the ways that tasks can go, and its versions count up; its output has no hole, its sums add up.
+- Every task goes only the ways that tasks can go, and its versions count up; its output has no hole, its sums add up,
+  and are those that the desktop made at the command's pipes.
 - Every table is what folding the events from the first one on gives; nothing secret outlives its owner.
 
 `Checker` is the judgement and has no I/O. What it keeps in memory grows with tasks, never with output. A log in use is
@@ -22,9 +23,10 @@ import aiosqlite
 import msgspec
 
 from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Settings, Task
-from ..domain.events import Event, TaskCreated, TaskOutput, TaskOutputGap, decode_event, subject_of
+from ..domain.events import Event, Stream, TaskCreated, TaskEnd, TaskOutput, TaskOutputGap, decode_event, subject_of
 from ..domain.fold import State
 from ..domain.output import RunPosition, decode_text
+from ..domain.values import StreamSums
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from .sqlite import Snapshot, connected, refuse_newer
 from .writer import link
@@ -87,6 +89,15 @@ class _Run:
     def __init__(self) -> None:
         self.position = RunPosition()
         self.is_known = True
+        self.digests: dict[Stream, Any] = {}  # of each stream, until the run has ended
+
+    def take(self, stream: Stream, data: bytes) -> None:
+        self.digests.setdefault(stream, hashlib.sha256()).update(data)
+
+    def sums(self, stream: Stream) -> StreamSums:
+        """What is recorded of a stream."""
+        at, digest = self.position.of(stream), self.digests.get(stream) or hashlib.sha256()
+        return StreamSums(bytes=at.offset, crc=at.crc, sha256=digest.hexdigest())
 
 
 class Checker:
@@ -165,6 +176,8 @@ class Checker:
         if task_id is not None and task is None and not isinstance(event, TaskCreated):
             self.problem(f"it is about task {task_id}, which was never created", seq)
             return
+        if isinstance(event, TaskEnd):
+            self._check_sums(seq, event)
         match event:
             case TaskOutput():
                 self._check_output(seq, event, task)
@@ -195,8 +208,16 @@ class Checker:
         if isinstance(before, Task) and after.status not in (before.status, *NEXT[before.status]):
             self.problem(f"task {after.id} goes from {before.status} to {after.status}", seq)
 
+    def _check_sums(self, seq: int, event: TaskEnd) -> None:
+        """What is recorded is what the desktop counted and digested at the command's pipes."""
+        run = self._runs.get(event.task_id) or _Run()
+        for stream, wanted in (event.streams or {}).items():
+            if run.is_known and run.sums(stream) != wanted:
+                self.problem(f"what is recorded of {stream} of task {event.task_id} is not what its desktop read", seq)
+        run.digests.clear()
+
     def _check_output(self, seq: int, event: TaskOutput, task: Task | None) -> None:
-        if task is not None and task.status != "running":
+        if task is not None and task.status != "running" and not _may_come_late(task, event):
             self.problem(f"it is output of task {task.id}, which is {task.status}", seq)
         run = self._run(event.task_id)
         try:
@@ -210,6 +231,7 @@ class Checker:
             return
         at = run.position
         run.position = after = at.after(event.stream, data)
+        run.take(event.stream, data)
         sums = (
             ("position", event.position, at.position),
             ("offset", event.offset, at.of(event.stream).offset),
@@ -317,6 +339,11 @@ class Checker:
         for table, missing in tables:
             for id in missing:
                 self.problem(f"the table of {table} lacks {id}")
+
+
+def _may_come_late(task: Task, event: TaskOutput) -> bool:
+    """What a desktop kept that was given up: it is recorded when the desktop is back, and says that it is late."""
+    return event.late is True and task.error is not None and task.error.code == "desktop_unreachable"
 
 
 def _given(value: str | msgspec.UnsetType) -> str | None:

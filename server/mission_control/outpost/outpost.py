@@ -887,19 +887,16 @@ class Run:
                     heads, in_buffer = os.pread(self.segment, 4096, at), 0
                     continue
                 head = head_of(heads, in_buffer)
-                if head and head[0] == END and at + HEAD_BYTES + head[2] <= size:
-                    end = os.pread(self.segment, head[2], at + HEAD_BYTES)
-                    if zlib.crc32(end) == head[8]:
-                        self.end = end
-                    else:
-                        head = None  # an end that cannot be read is none
-                if head is None or head[3] != self.id:
+                is_ours = head is not None and head[3] == self.id
+                if is_ours and at + HEAD_BYTES + head[2] > size:
+                    break
+                if not is_ours or not self.is_whole(self.segment, at, head):
                     at = self.find_head(at + 1, size)
                     heads, in_buffer = b"", 1
                     continue
                 kind, _, length, _, position = head[:5]
-                if at + HEAD_BYTES + length > size:
-                    break
+                if kind == END:
+                    self.end = os.pread(self.segment, length, at + HEAD_BYTES)
                 last = float("inf") if kind == END else position
                 if kind == OUTPUT:
                     self.position = position + length
@@ -947,6 +944,36 @@ class Run:
             before.last = last
         else:
             self.unsent.append(Span(self.segment, self.segment_start, at, size, last))
+
+    def look_again(self):
+        """What was damaged since it was found is found once more, as damage: no channel is to end over it."""
+        bad = next((at for at, span in enumerate(self.unsent) if not self.is_sound(span)), None)
+        if bad is None:
+            return
+        span = self.unsent[bad]
+        while len(self.unsent) > bad:
+            self.unsent.pop()
+        while self.segments[-1][1] != span.fd:
+            os.close(self.segments.pop()[1])
+        self.segment, self.segment_start = span.fd, span.segment
+        self.scanned, self.end = span.at, None
+        self.scan()
+
+    def is_whole(self, fd, at, head):
+        """Whether a record's payload is as it was written. Of output the server sees that, and knows what is lost."""
+        kind, length, before, after = head[0], head[2], head[7], head[8]
+        return kind == OUTPUT or zlib.crc32(os.pread(fd, length, at + HEAD_BYTES), before) == after
+
+    def is_sound(self, span):
+        """Whether the heads of its records still follow each other."""
+        at, left = span.at - span.segment, span.size
+        while left > 0:
+            data = os.pread(span.fd, HEAD_BYTES, at)
+            head = head_of(data) if len(data) == HEAD_BYTES else None
+            if head is None or head[3] != self.id or not self.is_whole(span.fd, at, head):
+                return False
+            at, left = at + HEAD_BYTES + head[2], left - HEAD_BYTES - head[2]
+        return left == 0
 
     def rewind(self, position):
         """Everything that a server at this position does not have is to be sent, again or for the first time."""
@@ -1263,20 +1290,23 @@ class Daemon:
         """If nobody watches over this run any more, say what became of it. It is alive while its lock is held."""
         if run.supervisor or run.end:
             return
-        said = b""
+        said, is_gone = b"", False
         try:
             with open(run.folder + "/super", "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 said = file.read().strip()
         except FileNotFoundError:
-            pass
+            is_gone = True
         except OSError:
             return  # just starting, just ending or stopped; or it cannot be told now, and is asked again
         run.scan()
         if run.end or run.lost:
             return
         try:
-            boot = json.loads(said.decode())["boot"] if said or run.segments else None
+            if is_gone and run.segments:
+                boot = self.boot  # its folder was wiped, which is no reboot
+            else:
+                boot = json.loads(said.decode())["boot"] if said or run.segments else None
         except (ValueError, KeyError, TypeError):
             boot = ""  # emptied or garbled, as by a power cut
         if boot is None:
@@ -1311,12 +1341,17 @@ class Daemon:
             except (OSError, ValueError) as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
-                why = "start_failed"
-                if isinstance(error, ValueError):
+                why, detail, is_wiped = "start_failed", str(error), not os.path.exists("instance")
+                if is_wiped:
+                    detail = "the outpost's folder was removed while it ran; it begins anew now. Retry"
+                elif isinstance(error, ValueError):
                     why = "bad_request"
                 elif is_disk_full(error):
                     why = "disk_full"
-                return self.say(note(STATE, run_id, state="refused", why=why, detail=str(error)))
+                self.say(note(STATE, run_id, state="refused", why=why, detail=detail))
+                if is_wiped:
+                    self.leave("the directory was wiped")
+                return None
             finally:
                 if lock is not None:
                     os.close(lock)
@@ -1352,6 +1387,8 @@ class Daemon:
         if self.channel:
             self.channel.in_flight -= run.in_flight
         run.rewind(position)
+        if run.channel is not self.channel:  # else a part of its files may be on its way
+            run.look_again()
         run.channel, run.has_turn = self.channel, False
         self.report(run)
         self.queue(run)

@@ -24,7 +24,7 @@ from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
 from .agents.failures import unreachable, went_silent
-from .agents.openai_chat import ChatRequest, ResponseParser, Turn, build_request
+from .agents.openai_chat import ResponseParser, Turn, build_request
 from .commands import Told
 from .conversation import Began, Draining, Ended, Happening, Head, Lost, Waiting
 from .durable import DurableRun
@@ -106,6 +106,30 @@ def _parser_of(head: TaskResponse, agent: Agent | None, start: int, silent_until
         url=agent.url if agent else "",
         start=start,
         silent_until=silent_until,
+    )
+
+
+def spec_of(task: Task, agent: Agent, token: str | None, turns: Sequence[Turn], asked: Attempt, ms: int = 0) -> Spec:
+    """What the outpost is told to ask. `ms` of the task's time have gone. Raises ValueError as `build_request` does."""
+    request = build_request(
+        agent,
+        token=token,
+        prompt=task.content,
+        turns=turns,
+        session_id=task.session_id,
+        include_usage=asked.include_usage,
+    )
+    return Spec(
+        task=task.id,
+        request=Request(
+            method="POST",
+            url=request.url,
+            headers=request.headers,
+            body=request.body.decode(),
+            connect=CONNECT_SECONDS,
+            idle=IDLE_SECONDS,
+        ),
+        timeout=None if task.timeout_seconds is None else max(1.0, task.timeout_seconds - ms / 1000),
     )
 
 
@@ -210,37 +234,15 @@ class DurablePrompt:
         if self._is_cancelled:
             raise _Stopped(CANCELLED)
         try:
-            request = build_request(
-                self._agent,
-                token=self._token,
-                prompt=self._task.content,
-                turns=self._turns,
-                session_id=self._task.session_id,
-                include_usage=asked.include_usage,
-            )
+            spec = spec_of(self._task, self._agent, self._token, self._turns, asked, self._ms)
         except ValueError as error:
             raise _Stopped(Error(code="agent_token_invalid", message=str(error))) from None
         self._parser, self._has_hole = None, False
         self._base = self._cutter.position.response.offset
-        run = await self._begin(asked.number, self._spec(request))
+        run = await self._begin(asked.number, spec)
         if run is None:
             raise _Stopped(CANCELLED)
         return run
-
-    def _spec(self, request: ChatRequest) -> Spec:
-        timeout = self._task.timeout_seconds
-        return Spec(
-            task=self._task.id,
-            request=Request(
-                method="POST",
-                url=request.url,
-                headers=request.headers,
-                body=request.body.decode(),
-                connect=CONNECT_SECONDS,
-                idle=IDLE_SECONDS,
-            ),
-            timeout=None if timeout is None else max(1.0, timeout - self._ms / 1000),
-        )
 
     async def _follow(self, run: DurableRun) -> tuple[Outcome, End | None]:
         """One attempt to its end, when everything that came is durable."""

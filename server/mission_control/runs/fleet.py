@@ -107,11 +107,14 @@ class Fleet:
             await self._came_up.wait()
         return found
 
-    async def link_up(self, desktop_id: str) -> Link:
-        """The link of a desktop, as soon as it is up."""
+    async def has_outpost(self, desktop_id: str) -> bool:
+        """Whether runs of a desktop go through an outpost, as soon as its link is up.
+
+        Not whether the outpost can be reached in this moment: who waits for `outpost` has it when it is back.
+        """
         while (link := self._link(desktop_id)) is None or link.status.phase != "up":
             await self._came_up.wait()
-        return link
+        return link.has_outpost
 
     async def connection(self, desktop_id: str) -> SshConnection:
         """The kept connection of a desktop. Raises SshFailure."""
@@ -299,6 +302,8 @@ class Fleet:
         """Connected: if something can be run there, it can be used."""
         try:
             connection = await link.connection()
+            if link.has_outpost and link.outpost is None:
+                return  # lost again already, and the link says so itself
             reached = await self._reached(link, connection, watch)
         except CommandRefused as refused:
             await self._say(desktop.id, Error(code="shell_not_usable", message=refused.message), None)

@@ -179,6 +179,11 @@ class Link:
         """The attached outpost; None while the link is not up, and where there cannot be one."""
         return self._outpost if self._outpost is not None and self._outpost.is_open else None
 
+    @property
+    def has_outpost(self) -> bool:
+        """Whether runs go through an outpost here; asked while the link is up. Its channel may just have been lost."""
+        return self._outpost is not None
+
     async def connection(self) -> SshConnection:
         """The open connection: at once, or as soon as the link is up.
 

@@ -32,7 +32,8 @@ STDERR_BYTES_MAX = 4096
 OWN_WORDS = "mission-control:"  # begins what the outpost itself says on stderr
 
 SUPERSEDED = (
-    "Another copy of this server has taken the desktop over. Stop one of the two copies; then restart the desktop here."
+    "Another copy of this server has taken the desktop over. Stop one of the two; then restart the desktop here. "
+    "If this copy was restored from a backup, stop it, run `mission-control log restored`, and start it again."
 )
 
 FailureCode = Literal["outpost_not_possible", "outpost_failed", "outpost_lost", "shell_not_usable", "superseded"]

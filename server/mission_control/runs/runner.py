@@ -31,13 +31,13 @@ from ..streams.cursor import follow
 from .agents.openai_chat import Turn
 from .commands import run_directly, run_durably, spec_of
 from .conversation import Began, Conversation, Draining, Ended, Happening, Lost, Waiting
-from .durable import DurableRun
+from .durable import GRACE_MS, DurableRun
 from .durable_prompts import DurablePrompt, Past, read_past
+from .durable_prompts import spec_of as spec_of_prompt
 from .fleet import Fleet
-from .link import Link
 from .outpost_link import OutpostLink
 from .prompts import GATHER_SECONDS, PromptRun
-from .protocol import KnownRun, Spec, forget, run_id
+from .protocol import KnownRun, Spec, cancel, forget, run_id
 from .recorder import open_recorder
 
 RETRY_SECONDS = 1.0  # between two tries to record an end while the log takes none
@@ -47,6 +47,8 @@ PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
 
 UNREACHABLE = "desktop_unreachable"
 WAITS = {"disk_full": "The desktop's disk is full. The command waits there until there is room; nothing is lost."}
+DIRECT_COMMAND = "This run is not durable: the desktop has no outpost, so it ends with the connection."
+DIRECT_PROMPT = "This run is not durable: the server asks the agent itself, so it ends with the server."
 GOES_ON = "There is room again on the desktop's disk: the command goes on."
 
 _WATCHED = frozenset(
@@ -182,10 +184,10 @@ class Runner:
 
     async def _run(self, task_id: str, desktop_id: str) -> None:
         with self._place(task_id, desktop_id):
-            link = await self._fleet.link_up(desktop_id)
+            has_outpost = await self._fleet.has_outpost(desktop_id)
             task = await self._control.journal.task(task_id)
             if task.status == "running":  # else it was cancelled while it waited
-                await self._guarded(task, self._started(task, link))
+                await self._guarded(task, self._started(task, has_outpost))
 
     async def _resume(self, task: Task) -> None:
         with self._place(task.id, task.desktop_id):
@@ -208,10 +210,12 @@ class Runner:
             _logger.exception("run failed", task=task.id)
             message = f"Mission Control failed: {error!r}."
             await self._finish(task.id, RunEnd(error=Error(code="internal_error", message=message)))
+            if outpost := self._fleet.outpost_of(task.desktop_id):  # else when it is attached again
+                _abandon(outpost, run_id(task.id, self._control.journal.state.tasks.get(task.id, task).attempt))
 
-    async def _started(self, task: Task, link: Link) -> None:
+    async def _started(self, task: Task, has_outpost: bool) -> None:
         agent = self._control.journal.desktop(task.desktop_id).agent
-        is_durable = link.outpost is not None and (task.type == "command" or agent is None or agent.via == "ssh")
+        is_durable = has_outpost and (task.type == "command" or agent is None or agent.via == "ssh")
         if task.type == "command":
             await (self._durable_command(task) if is_durable else self._direct_command(task))
             return
@@ -293,12 +297,15 @@ class Runner:
         agent = self._control.journal.desktop(task.desktop_id).agent
         progress = self._events_of(task.id, "task.progress")
         past = await read_past(task, agent, progress, self._events_of(task.id))
-        attempt = self._taken_up(task, past.position, None, past.has_hole)
         token: str | None = None
+        spec: Spec | None = None  # needed where the start was lost on its way
         try:
             token = await self._control.desktops.secret(task.desktop_id, "agentToken")
-        except SecretUnreadable:
+            if agent is not None:
+                spec = spec_of_prompt(task, agent, token, await self._turns(task), past.attempt)
+        except (SecretUnreadable, ValueError):
             pass  # what was asked goes on without it; a further request says what is wrong
+        attempt = self._taken_up(task, past.position, spec, past.has_hole)
         await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, past, attempt)
 
     async def _begin(self, task: Task, attempt: int, spec: Spec) -> DurableRun | None:
@@ -350,7 +357,11 @@ class Runner:
         self._followed.discard(run.id)
 
     def _teller(self, task: Task) -> _Teller:
-        return _Teller(self._control, task, lambda change: self._group.start_soon(self._until_taken, change))
+        return _Teller(self._control, task, self._aside)
+
+    def _aside(self, change: Change) -> None:
+        """Make a change that nothing waits for."""
+        self._group.start_soon(self._until_taken, change)
 
     def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
         self._cancels[task_id] = cancel
@@ -378,7 +389,7 @@ class Runner:
                 self._followed.add(run)
                 self._group.start_soon(self._logged, self._collect_late, task, run)
             elif task is not None or not known.task:  # it is over, or was an earlier attempt, or a look at an agent
-                outpost.send(forget(run))
+                _abandon(outpost, run)
             else:
                 self._followed.add(run)
                 self._group.start_soon(self._logged, self._drain_unknown, desktop_id, known)
@@ -441,6 +452,7 @@ class Runner:
     async def _direct_command(self, task: Task) -> None:
         if (task := await self._starting(task.id)).status != "running":
             return
+        self._aside(lambda: self._control.tasks.note(task, DIRECT_COMMAND))
         connection = await self._fleet.connection(task.desktop_id)
         async with open_recorder(self._control.tasks, task, RunPosition()) as recorder:
             end = await run_directly(connection, task, recorder, lambda cancel: self._streaming(task.id, cancel))
@@ -449,6 +461,7 @@ class Runner:
     async def _direct_prompt(self, task: Task, agent: Agent, token: str | None) -> None:
         if (task := await self._starting(task.id)).status != "running":
             return
+        self._aside(lambda: self._control.tasks.note(task, DIRECT_PROMPT))
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
             run = PromptRun(task, agent, token, turns, recorder)
@@ -541,6 +554,12 @@ class Runner:
                     raise
                 _logger.warning("a run waits for the log", reason=refused.detail)
                 await anyio.sleep(RETRY_SECONDS)
+
+
+def _abandon(outpost: OutpostLink, run: bytes) -> None:
+    """Nobody waits for this run any more: what is still alive of it is ended, and all of it forgotten."""
+    outpost.send(cancel(run, GRACE_MS))
+    outpost.send(forget(run))
 
 
 def _true_end(end: RunEnd) -> str:
