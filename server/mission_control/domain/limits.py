@@ -27,11 +27,13 @@ EVENTS_READ_MAX = 1000  # events of one read of the log: a read holds no transac
 EVENTS_READ_BYTES_MAX = 1024 * 1024
 RING_BYTES_MAX = 32 * 1024 * 1024  # newest events in memory, shared by all readers
 RUN_WAITING_BYTES_MAX = 1024 * 1024  # output of one run that waits for the writer; then its reader waits
-TRANSACTION_BYTES_MAX = 1024 * 1024  # output in one transaction; a quiet line behind it waits for this much
-CHECKPOINT_BYTES = 8 * 1024 * 1024  # written between two checkpoints: small steps, between transactions
+RUN_WAITING_BYTES_SHARED = 256 * 1024  # the same while other runs are under way: what a quiet line has to wait for
+TRANSACTION_BYTES_MAX = 512 * 1024  # output of several runs in one transaction; a quiet line waits for about twice this
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # written between two checkpoints: small steps, between transactions
 OUTPUT_FREE_BYTES_MIN = 256 * 1024 * 1024  # below this free disk, output waits on the desktops
 STATE_FREE_BYTES_MIN = 16 * 1024 * 1024  # below this free disk, every change is refused
 
 assert BODY_BYTES_MAX > PROMPT_BYTES_MAX + FEEDBACK_BYTES_MAX + ENV_BYTES_MAX, "the largest task fits in a body"
 assert 4 * EVENTS_READ_BYTES_MAX <= RING_BYTES_MAX, "a reader at the head finds its events in memory"
+assert RUN_WAITING_BYTES_SHARED < TRANSACTION_BYTES_MAX, "a quiet line finds room beside a flood"
 assert STATE_FREE_BYTES_MIN < OUTPUT_FREE_BYTES_MIN, "ends and cancels still work when output no longer does"

@@ -190,8 +190,10 @@ class Writer:
             group.append(self._state.popleft())
             size += group[-1].size
         size = 0
-        while self._output and (not group or size < limits.TRANSACTION_BYTES_MAX):
+        while self._output:
             run, queue = next(iter(self._output.items()))
+            if group and size + queue[0].size > limits.TRANSACTION_BYTES_MAX:
+                break
             group.append(queue.popleft())
             size += max(group[-1].size, 1)
             if queue:

@@ -60,7 +60,7 @@ PERMANENT: frozenset[FailureCode] = frozenset(
 account (fail2ban, pam_faillock)."""
 
 SSH_PORT = 22
-WINDOW_BYTES = 2 * 1024 * 1024  # in flight for each channel; also what a paused reader may cost in memory
+WINDOW_BYTES = 512 * 1024
 PACKET_BYTES = 128 * 1024
 REASON_CHARACTERS_MAX = 300  # of a peer's own words in our sentences
 

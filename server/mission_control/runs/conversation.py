@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from ..domain.output import RunPosition
-from .frames import Frame, Kind
+from .frames import ChannelBroken, Frame, Kind
 from .protocol import (
     Data,
     End,
@@ -149,6 +149,8 @@ class Conversation:
             case Kind.RESPONSE:
                 return [Head(read_facts(frame.payload, ResponseHead))], b""
             case Kind.END:
+                if not frame.is_sound:
+                    raise ChannelBroken("The outpost sent an end that is damaged.")
                 return self._ended(read_facts(frame.payload, End)), b""
             case Kind.STATE:
                 return self._state(read_facts(frame.payload, RunState))

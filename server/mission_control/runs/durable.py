@@ -17,7 +17,7 @@ from .outpost_link import LinkLost, OutpostLink, RunFrames
 from .protocol import Data, acknowledge, cancel, forget
 
 GRACE_MS = 5_000  # from TERM to KILL
-BATCH_BYTES_MAX = 1024 * 1024  # of what has come already and is handed over together
+BATCH_BYTES_MAX = 256 * 1024  # of what has come already and is handed over together
 
 UNREACHABLE = (
     "The desktop was away for {days}, so its end is not known here. It may still run there; when the desktop is back, "
@@ -39,6 +39,7 @@ class DurableRun:
         self._frames: RunFrames | None = None
         self._away_since_s = monotonic()
         self._heard: deque[Happening] = deque()
+        self._durable = conversation.position  # what the log has of it
         self._is_cancelled = False
         self._ms, self._ms_at_s = 0, monotonic()
 
@@ -79,6 +80,7 @@ class DurableRun:
 
     def acknowledge(self, position: int) -> None:
         """The log has everything before this position of the run."""
+        self._durable = position
         self._say(acknowledge(self._conversation.run, position))
 
     def cancel(self, grace_ms: int = GRACE_MS) -> None:
@@ -104,6 +106,8 @@ class DurableRun:
             # No await from here on: between the first word and the answer nothing may be missed.
             self._link, self._frames = link, link.follow(self._conversation.run)
             self._say(self._conversation.open(link.facts))
+            if self._durable:  # the outpost may not have heard it, and a run at its quota waits for it
+                self._say(acknowledge(self._conversation.run, self._durable))
             if self._is_cancelled:
                 self.cancel()
         return not scope.cancelled_caught

@@ -2,7 +2,8 @@
 
 So a quiet line is durable at once, and a flood travels in large pieces. When the log cannot take output, the bytes
 are kept and tried again; beyond a bound the run's reader waits, and so does the command on its desktop. At most twice
-the bound is in memory: one load under way to the disk, and one that gathers behind it.
+the bound is in memory: one load under way to the disk, and one that gathers behind it. The bound is smaller while other
+runs are under way, so that a flood's loads do not hold up their lines.
 """
 
 from __future__ import annotations
@@ -55,12 +56,14 @@ class Recorder:
         position: RunPosition,
         pause_s: float,
         on_durable: Callable[[RunPosition], None],
+        is_alone: Callable[[], bool],
         late: bool,
     ) -> None:
         self._tasks = tasks
         self._task = task
         self._position = position
         self._pause_s = pause_s
+        self._is_alone = is_alone
         self._late = late
         self.on_durable = on_durable  # told how far the log now goes
         self._waiting: list[_Segment] = []
@@ -95,9 +98,13 @@ class Recorder:
         segment.progress.extend(progress)
         self._position = position or self._position
         self._news.set()
-        while self._waiting_bytes >= limits.RUN_WAITING_BYTES_MAX:
+        while self._waiting_bytes >= self._bytes_max:
             self._room = anyio.Event()
             await self._room.wait()
+
+    @property
+    def _bytes_max(self) -> int:
+        return limits.RUN_WAITING_BYTES_MAX if self._is_alone() else limits.RUN_WAITING_BYTES_SHARED
 
     async def drained(self) -> None:
         """Wait until everything that was given is durable."""
@@ -142,13 +149,15 @@ async def open_recorder(
     *,
     pause_s: float = 0,
     on_durable: Callable[[RunPosition], None] = lambda _: None,
+    is_alone: Callable[[], bool] = lambda: True,
     late: bool = False,
 ) -> AsyncGenerator[Recorder]:
     """Record a run from a position on; leave the block after `drained`. `pause_s` gathers small pieces first.
 
+    `on_durable` is told how far the log goes, `is_alone` tells whether no other run is under way.
     `late` marks output that comes after the task has failed because its desktop was away.
     """
-    recorder = Recorder(tasks, task, position, pause_s, on_durable, late)
+    recorder = Recorder(tasks, task, position, pause_s, on_durable, is_alone, late)
     async with anyio.create_task_group() as group:
         group.start_soon(recorder.write)
         yield recorder

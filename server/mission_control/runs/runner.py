@@ -180,6 +180,10 @@ class Runner:
         ids = (id for running in self._running.values() for id in running)
         return [task for id in ids if (task := tasks.get(id)) and task.instance_id and task.status == "running"]
 
+    def _is_alone(self) -> bool:
+        """Whether one run at most is under way."""
+        return sum(map(len, self._running.values())) <= 1
+
     # One task, from its place on the desktop to its end.
 
     async def _run(self, task_id: str, desktop_id: str) -> None:
@@ -257,7 +261,9 @@ class Runner:
             run.acknowledge(durable.position)
 
         try:
-            async with open_recorder(self._control.tasks, task, position, on_durable=acknowledge) as recorder:
+            async with open_recorder(
+                self._control.tasks, task, position, on_durable=acknowledge, is_alone=self._is_alone
+            ) as recorder:
                 teller, cutter = self._teller(task), OutputCutter(position)
                 end = await run_durably(run, cutter, recorder, teller, task.timeout_seconds)
             await self._finish(task.id, teller.ended(end))
@@ -454,7 +460,7 @@ class Runner:
             return
         self._aside(lambda: self._control.tasks.note(task, DIRECT_COMMAND))
         connection = await self._fleet.connection(task.desktop_id)
-        async with open_recorder(self._control.tasks, task, RunPosition()) as recorder:
+        async with open_recorder(self._control.tasks, task, RunPosition(), is_alone=self._is_alone) as recorder:
             end = await run_directly(connection, task, recorder, lambda cancel: self._streaming(task.id, cancel))
         await self._finish(task.id, end)
 
