@@ -85,8 +85,11 @@ class Received:
 class Attached:
     """One attached channel. Output is acknowledged as it comes, unless told otherwise."""
 
-    def __init__(self, process: anyio.abc.Process, runs: dict[bytes, Received], acknowledges: bool) -> None:
+    def __init__(
+        self, process: anyio.abc.Process, runs: dict[bytes, Received], acknowledges: bool, said: Callable[[], str]
+    ) -> None:
         self.process = process
+        self.said = said  # by the outpost in its log
         self.runs = runs
         self.hello: dict[str, Any] = {}
         self.metrics: list[dict[str, Any]] = []
@@ -119,7 +122,7 @@ class Attached:
     async def until(self, holds: Callable[[], bool]) -> None:
         with anyio.fail_after(DEADLINE_SECONDS):
             while not holds():
-                assert not self.is_over, "the channel was closed"
+                assert not self.is_over, f"the channel was closed; the outpost says: {self.said()}"
                 await self._changed.wait()
 
     async def until_over(self) -> None:
@@ -193,6 +196,11 @@ class Desktop:
         (found,) = (self.home / ".local/state/mission-control" / SERVER).iterdir()
         return found
 
+    def said(self) -> str:
+        """The logs of the outposts here."""
+        logs = self.home.glob(".local/state/mission-control/*/*/log")
+        return "".join(path.read_text(errors="replace") for path in logs)
+
     def folder(self, run: str) -> Path:
         return self.directory / "runs" / run_id(run).hex()
 
@@ -214,7 +222,7 @@ class Desktop:
         nonce, sent = self._said_first(version, facts)
         variables = {**self.environment, **(environment or {})}
         process = await anyio.open_process([shell, "-c", install.command_line(PYTHON)], env=variables, stderr=None)
-        channel = Attached(process, self.runs, acknowledges)
+        channel = Attached(process, self.runs, acknowledges, self.said)
         async with anyio.create_task_group() as group:
             try:
                 group.start_soon(channel.read, nonce)

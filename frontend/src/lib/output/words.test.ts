@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endTone, endWords, phaseWords, silenceWords } from './words';
+import { awayWords, endTone, endWords, phaseWords, silenceWords } from './words';
 
 const ended = {
   type: 'command',
@@ -24,6 +24,22 @@ test('silence is said after five seconds', () => {
   expect(silenceWords(1000, 43_500, true)).toBe('Last line 42 s ago');
   expect(silenceWords(1000, 43_500, false)).toBe('Nothing printed for 42 s');
   expect(silenceWords(null, 43_500, true)).toBe('');
+});
+
+test('a desktop that is away is said on its running tasks, with the reason and the next try', () => {
+  const running = { status: 'running', phase: 'streaming' } as const;
+  const error = { code: 'connection_lost', message: 'The connection was lost.' };
+  const away = { name: 'ci', link: 'reconnecting', error, nextTryAt: '2026-01-01T00:00:04Z', durable: true } as const;
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  expect(awayWords(running, away, now)).toBe(
+    'No connection to ci: The connection was lost. Next try in 4 s. ' +
+      'The run goes on there; what it prints comes when the desktop is back.',
+  );
+  expect(awayWords(running, { ...away, durable: false }, now + 9000)).toBe(
+    'No connection to ci: The connection was lost.',
+  );
+  expect(awayWords(running, { ...away, link: 'up' }, now)).toBeNull();
+  expect(awayWords({ status: 'done', phase: null }, away, now)).toBeNull();
 });
 
 test('what a running task waits for', () => {

@@ -1,5 +1,5 @@
 /** What is said about a task's run: what it waits for, its silence, its end. Pure. */
-import type { Task } from '../api/types';
+import type { Desktop, Task } from '../api/types';
 import { duration, exitWords } from '../format';
 
 /** A pause shorter than this is nothing to speak of. */
@@ -26,6 +26,24 @@ export function phaseWords(
     default:
       return null;
   }
+}
+
+/**
+ * Why a running task is not heard of, and when its desktop is tried again; null while it is heard.
+ *
+ * `now` and the time of the next try are by this browser's clock and the server's; a moment that is over is not said.
+ */
+export function awayWords(
+  task: Pick<Task, 'status' | 'phase'>,
+  desktop: Pick<Desktop, 'name' | 'link' | 'error' | 'nextTryAt' | 'durable'> | undefined,
+  now: number,
+): string | null {
+  if (task.status !== 'running' || task.phase === 'queued' || !desktop || desktop.link === 'up') return null;
+  const why = desktop.error ? `: ${desktop.error.message.replace(/\.$/, '')}.` : '.';
+  const wait = desktop.nextTryAt ? Date.parse(desktop.nextTryAt) - now : 0;
+  const next = wait > 0 ? ` Next try in ${Math.ceil(wait / 1000)} s.` : '';
+  const goesOn = desktop.durable ? ' The run goes on there; what it prints comes when the desktop is back.' : '';
+  return `No connection to ${desktop.name}${why}${next}${goesOn}`;
 }
 
 export function silenceWords(lastAt: number | null, now: number, hasOutput: boolean): string {
