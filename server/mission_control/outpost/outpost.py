@@ -72,6 +72,7 @@ DISK_FULL_RETRY_S = 0.25
 TERM_GRACE_S = 5.0
 KILL_AGAIN_S = 0.05
 KILL_S_MAX = 10.0  # of killing; what is alive then cannot be killed by us
+HUNT_S, HUNT_AGAIN_S = 2.0, 0.1  # for what a killed supervisor had started
 DRAIN_TOLD_S = 0.25  # of draining are worth telling
 DRAIN_S = 2.0  # for which children may hold the output open after the command has ended
 REMEMBER_S = 30 * 86400.0  # how long the end of a forgotten run is known
@@ -1077,6 +1078,7 @@ class Daemon:
         self.instance = read("instance").decode()
         self.fence = self.load_fence()
         self.runs, self.channel = {}, None
+        self.hunts, self.hunted_at = {}, 0.0  # tasks of killed supervisors -> until when
         self.environment = {}
         self.idle_since = self.prune_at = time.monotonic()
         self.limits = raise_limits()
@@ -1097,7 +1099,7 @@ class Daemon:
         self.watch(self.listener, self.answer_relay)
         self.watch(wake, lambda: self.reap(wake))
         while True:
-            for key, mask in self.selector.select(TICK_S):
+            for key, mask in self.selector.select(HUNT_AGAIN_S if self.hunts else TICK_S):
                 key.data(mask) if key.data == self.on_channel else key.data()
             self.on_time(time.monotonic())
 
@@ -1179,6 +1181,8 @@ class Daemon:
             elif run.draining_since and not run.end and not run.has_told and now - run.draining_since > DRAIN_TOLD_S:
                 run.has_told = True
                 self.report(run)
+        if self.hunts and now >= self.hunted_at + HUNT_AGAIN_S:
+            self.hunt()
         if self.channel or not self.is_idle():
             self.idle_since = now
         elif now - self.idle_since > self.config.get("idle", IDLE_S):
@@ -1315,11 +1319,20 @@ class Daemon:
             run.lost = "rebooted"
         else:
             run.lost = "supervisor_killed"
-            task = run.spec["task"]
-            if task and not any(other.supervisor and other.spec["task"] == task for other in self.runs.values()):
-                send_signal(marked(b"MISSION_CONTROL_TASK_ID=" + task.encode()), signal.SIGKILL)
+            self.hunts[run.spec["task"]] = time.monotonic() + HUNT_S
+            self.hunt()
         log("run %s is lost: %s" % (run.name, run.lost))
         self.report(run)
+
+    def hunt(self):
+        """End what killed supervisors had started; for a while, since a process has no environment while it execs."""
+        self.hunted_at = time.monotonic()
+        for task, until in list(self.hunts.items()):
+            is_followed = any(run.supervisor and run.spec["task"] == task for run in self.runs.values())
+            if not task or is_followed or self.hunted_at > until:
+                del self.hunts[task]
+            else:
+                send_signal(marked(b"MISSION_CONTROL_TASK_ID=" + task.encode()), signal.SIGKILL)
 
     def start(self, run_id, payload):
         """Start a run, or go on with it if it was started before: the same id is one start."""
