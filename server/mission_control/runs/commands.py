@@ -5,14 +5,12 @@ Two ways: through the outpost, which is durable, and over a plain exec channel w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-
-import anyio
 
 from ..domain.entities import Task
 from ..domain.events import TaskOutputGap
-from ..domain.output import OutputCutter, Piece, Stream
+from ..domain.output import OutputCutter, Piece, Stream, StreamPosition
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from . import direct
@@ -41,9 +39,7 @@ async def run_durably(
 ) -> RunEnd:
     """Record a command to its end, which comes when all of its output is durable."""
     while True:
-        happened: list[Happening] = []
-        with anyio.move_on_after(_seconds_until(cutter.deadline, run.ms)):
-            happened = await run.next()
+        happened = await run.next(cutter.deadline)
         if not happened:
             await recorder.add(cutter.flush(run.ms), position=cutter.position)
         pieces: list[Piece] = []
@@ -54,30 +50,30 @@ async def run_durably(
                 case Gap():
                     await recorder.add([*pieces, *cutter.finish()], position=cutter.position)
                     pieces = []
-                    await record_gap(recorder, cutter, one)
+                    await record_gap(recorder, cutter, one.streams, one.reason)
                 case Began() | Draining() | Waiting():
                     await tell(one)
-                case Ended(end):
+                case Ended() | Lost():
                     await recorder.add([*pieces, *cutter.finish()], position=cutter.position)
                     await recorder.drained()
-                    return end_of_durable(end, timeout_seconds)
-                case Lost(code, message):
-                    await recorder.add([*pieces, *cutter.finish()], position=cutter.position)
-                    await recorder.drained()
-                    return RunEnd(error=Error(code=code, message=message))
+                    if isinstance(one, Lost):
+                        return RunEnd(error=Error(code=one.code, message=one.message))
+                    return end_of_durable(one.end, timeout_seconds)
                 case _:
                     pass  # heads belong to prompts
         if pieces:
             await recorder.add(pieces, position=cutter.position)
 
 
-async def record_gap(recorder: Recorder, cutter: OutputCutter, gap: Gap) -> None:
-    """Say which bytes are lost, and go on behind them. The cutter holds nothing back."""
+async def record_gap(
+    recorder: Recorder, cutter: OutputCutter, streams: Mapping[Stream, StreamPosition], reason: str
+) -> None:
+    """Say which bytes are lost, and go on behind them, where these streams do. The cutter holds nothing back."""
     start = cutter.position.position
-    cutter.jump(gap.streams)
-    streams: dict[Stream, int] = {stream: at.offset for stream, at in gap.streams.items()}
+    cutter.jump(streams)
     to = cutter.position.position
-    lost = TaskOutputGap(task_id=recorder.task_id, start=start, to=to, reason=gap.reason, streams=streams)
+    offsets: dict[Stream, int] = {stream: at.offset for stream, at in streams.items()}
+    lost = TaskOutputGap(task_id=recorder.task_id, start=start, to=to, reason=reason, streams=offsets)
     await recorder.add(head=lost, position=cutter.position)
 
 
@@ -166,7 +162,3 @@ def end_of_direct(end: direct.RunEnd, timeout_seconds: int | None) -> RunEnd:
         case "exited":
             error = error_of_exit(end.exit_code, end.signal)
     return RunEnd(exit_code=end.exit_code, signal=end.signal, error=error, duration_ms=end.ms)
-
-
-def _seconds_until(deadline_ms: int | None, now_ms: int) -> float | None:
-    return None if deadline_ms is None else max(0, deadline_ms - now_ms) / 1000

@@ -161,7 +161,7 @@ class Conversation:
         try:
             taken: list[Happening] = [*self._began(), *self._stream.take(frame)]
         except Mismatch as difference:
-            return self._over(Lost("output_mismatch", MISMATCH.format(difference=difference)))
+            return self._differs(difference)
         if self._lost and self.position >= self._lost[1]:
             taken += self._over(self._lost[0])
         return taken
@@ -170,7 +170,7 @@ class Conversation:
         try:
             self._stream.check(end)
         except Mismatch as difference:
-            return self._over(Lost("output_mismatch", MISMATCH.format(difference=difference)))
+            return self._differs(difference)
         return [*self._began(), *self._over(Ended(end))]
 
     def _state(self, state: RunState) -> tuple[list[Happening], bytes]:
@@ -210,6 +210,9 @@ class Conversation:
             return []
         self._waits_for = why
         return [Waiting(why)]
+
+    def _differs(self, difference: Mismatch) -> list[Happening]:
+        return self._over(Lost("output_mismatch", MISMATCH.format(difference=difference)))
 
     def _over(self, last: Ended | Lost) -> list[Happening]:
         self.is_over = True

@@ -58,12 +58,21 @@ class DurableRun:
         """Milliseconds since the run began on the desktop, as far as is known here."""
         return self._ms + int((monotonic() - self._ms_at_s) * 1000)
 
-    async def next(self) -> list[Happening]:
-        """What happens next, at least one thing; the last is `Ended` or `Lost`."""
+    async def next(self, until_ms: int | None = None) -> list[Happening]:
+        """What happens next; the last is `Ended` or `Lost`. Nothing when the run's clock comes to `until_ms` first."""
+        with anyio.move_on_after(None if until_ms is None else max(0, until_ms - self.ms) / 1000):
+            await self._listen()
+        happened = [*self._heard]
+        self._heard.clear()
+        return happened
+
+    async def _listen(self) -> None:
+        """Until there is something to tell."""
         while not self._heard:
             if self._frames is None and not await self._attach():
                 days = f"{self._patience_s / 3600:.3g} h"
-                return [Lost("desktop_unreachable", UNREACHABLE.format(days=days))]
+                self._heard.append(Lost("desktop_unreachable", UNREACHABLE.format(days=days)))
+                return
             assert self._frames is not None
             try:
                 await self._frames.wait()
@@ -74,9 +83,6 @@ class DurableRun:
                 if self._link:
                     self._link.close(str(error))
                 self.close()
-        happened = [*self._heard]
-        self._heard.clear()
-        return happened
 
     def acknowledge(self, position: int) -> None:
         """The log has everything before this position of the run."""

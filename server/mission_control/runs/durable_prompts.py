@@ -18,15 +18,15 @@ from msgspec import UNSET, Struct
 
 from ..domain.entities import Agent, Task
 from ..domain.events import Event, TaskOutput, TaskOutputGap, TaskPhase, TaskProgress, TaskResponse
-from ..domain.output import OutputCutter, Piece, RunPosition, Stream, StreamPosition, decode_text
+from ..domain.output import OutputCutter, Piece, RunPosition, StreamPosition, decode_text
 from ..domain.progress import Progress
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
 from .agents.failures import unreachable, went_silent
 from .agents.openai_chat import ResponseParser, Turn, build_request
-from .commands import Told
-from .conversation import Began, Draining, Ended, Happening, Head, Lost, Waiting
+from .commands import Told, record_gap
+from .conversation import Began, Draining, Ended, Head, Lost, Waiting
 from .durable import DurableRun
 from .prompts import CONNECT_SECONDS, IDLE_SECONDS
 from .protocol import Data, End, Gap, Request, ResponseHead, Spec
@@ -39,6 +39,10 @@ more."""
 CANCELLED = Error(code="cancelled", message="The request was closed.")
 TIMEOUT = "It was still running after its timeout of {seconds} s, so the request was closed."
 HOLE = "bytes of the answer are lost"
+
+
+PAST = ("task.phase", "task.response", "task.output", "task.outputGap")
+"""The types of the events from which, with its progress, a prompt is taken up again."""
 
 
 class Past(Struct):
@@ -58,10 +62,8 @@ class Past(Struct):
         return RunPosition(response=StreamPosition(self.received, self.crc))
 
 
-async def read_past(
-    task: Task, agent: Agent | None, progress: AsyncIterator[Event], rest: AsyncIterator[Event]
-) -> Past:
-    """Read what the log holds of a prompt. `progress` are its events of progress, `rest` all others."""
+async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: AsyncIterator[Event]) -> Past:
+    """Read what the log holds of a prompt. `progress` are its events of progress, `rest` those named in `PAST`."""
     silent_until = 0
     async for event in progress:
         assert isinstance(event, TaskProgress)
@@ -248,10 +250,7 @@ class DurablePrompt:
         """One attempt to its end, when everything that came is durable."""
         cutter = self._cutter
         while True:
-            happened: list[Happening] = []
-            deadline = cutter.deadline
-            with anyio.move_on_after(None if deadline is None else max(0, deadline - run.ms) / 1000):
-                happened = await run.next()
+            happened = await run.next(cutter.deadline)
             if not happened:
                 await self._take(cutter.flush(run.ms))
             for one in happened:
@@ -293,14 +292,9 @@ class DurablePrompt:
 
     async def _take_gap(self, gap: Gap) -> None:
         self._has_hole = True
-        start = self._cutter.position.response
-        lost = gap.to - gap.start
-        self._cutter.jump({"response": StreamPosition(start.offset + lost, start.crc)})
-        streams: dict[Stream, int] = {"response": start.offset + lost}
-        event = TaskOutputGap(
-            task_id=self._task.id, start=start.offset, to=start.offset + lost, reason=gap.reason, streams=streams
-        )
-        await self._recorder.add(head=event, position=self._cutter.position)
+        here = self._cutter.position.response  # counts the attempts before this one, too
+        there = StreamPosition(here.offset + gap.to - gap.start, here.crc)
+        await record_gap(self._recorder, self._cutter, {"response": there}, gap.reason)
 
     def _why_over(self, end: End) -> tuple[str | None, Error | None]:
         """Why the answer is not whole, if it is not: in a few words, and the failure that stands for it."""

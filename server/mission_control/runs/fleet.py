@@ -148,8 +148,7 @@ class Fleet:
         try:
             target = await self._target(desktop)
             if desktop.agent is not None:
-                token = await self._control.desktops.secret(desktop.id, "agentToken")
-                endpoint = probe.AgentEndpoint(desktop.agent.url, token, desktop.agent.kind, desktop.agent.via)
+                endpoint = await self._endpoint(desktop.id, desktop.agent)
         except SecretUnreadable as error:
             return CheckReport(ok=False, steps=(CheckStep(name="authenticate", ok=False, detail=str(error), ms=0),))
         # A second attach would take the outpost over from the kept link: that one says how it stands.
@@ -354,11 +353,15 @@ class Fleet:
 
     async def _is_agent_ready(self, desktop_id: str, agent: Agent, link: Link) -> bool:
         try:
-            token = await self._control.desktops.secret(desktop_id, "agentToken")
+            endpoint = await self._endpoint(desktop_id, agent)
         except SecretUnreadable:
             return False  # a check says why
-        endpoint = probe.AgentEndpoint(agent.url, token, agent.kind, agent.via)
         return (await probe.agent_ready(endpoint, link.outpost)).is_ready
+
+    async def _endpoint(self, desktop_id: str, agent: Agent) -> probe.AgentEndpoint:
+        """Where an agent is asked, with its token opened. Raises SecretUnreadable."""
+        token = await self._control.desktops.secret(desktop_id, "agentToken")
+        return probe.AgentEndpoint(agent.url, token, agent.kind, agent.via)
 
     async def _target(self, desktop: Desktop) -> SshTarget:
         """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""

@@ -55,7 +55,7 @@ class Recorder:
         task: Task,
         position: RunPosition,
         pause_s: float,
-        on_durable: Callable[[RunPosition], None],
+        on_durable: Callable[[int], None],
         is_alone: Callable[[], bool],
         late: bool,
     ) -> None:
@@ -98,13 +98,15 @@ class Recorder:
         segment.progress.extend(progress)
         self._position = position or self._position
         self._news.set()
-        while self._waiting_bytes >= self._bytes_max:
+        while self._is_full:
             self._room = anyio.Event()
             await self._room.wait()
 
     @property
-    def _bytes_max(self) -> int:
-        return limits.RUN_WAITING_BYTES_MAX if self._is_alone() else limits.RUN_WAITING_BYTES_SHARED
+    def _is_full(self) -> bool:
+        waiting = self._waiting_bytes
+        is_beyond_share = waiting >= limits.RUN_WAITING_BYTES_SHARED and not self._is_alone()
+        return is_beyond_share or waiting >= limits.RUN_WAITING_BYTES_MAX
 
     async def drained(self) -> None:
         """Wait until everything that was given is durable."""
@@ -128,7 +130,7 @@ class Recorder:
                 self._is_writing = True
                 await self._append(events, RunRow(self._task.id, position))
                 self._is_writing = False
-                self.on_durable(position)
+                self.on_durable(position.position)
             self._room.set()
 
     async def _append(self, events: list[Event], row: RunRow) -> None:
@@ -148,13 +150,13 @@ async def open_recorder(
     position: RunPosition,
     *,
     pause_s: float = 0,
-    on_durable: Callable[[RunPosition], None] = lambda _: None,
+    on_durable: Callable[[int], None] = lambda _: None,
     is_alone: Callable[[], bool] = lambda: True,
     late: bool = False,
 ) -> AsyncGenerator[Recorder]:
     """Record a run from a position on; leave the block after `drained`. `pause_s` gathers small pieces first.
 
-    `on_durable` is told how far the log goes, `is_alone` tells whether no other run is under way.
+    `on_durable` is told the position up to which the log goes, `is_alone` tells whether no other run is under way.
     `late` marks output that comes after the task has failed because its desktop was away.
     """
     recorder = Recorder(tasks, task, position, pause_s, on_durable, is_alone, late)

@@ -32,7 +32,7 @@ from .agents.openai_chat import Turn
 from .commands import run_directly, run_durably, spec_of
 from .conversation import Began, Conversation, Draining, Ended, Happening, Lost, Waiting
 from .durable import GRACE_MS, DurableRun
-from .durable_prompts import DurablePrompt, Past, read_past
+from .durable_prompts import PAST, DurablePrompt, Past, read_past
 from .durable_prompts import spec_of as spec_of_prompt
 from .fleet import Fleet
 from .outpost_link import OutpostLink
@@ -182,7 +182,7 @@ class Runner:
 
     def _is_alone(self) -> bool:
         """Whether one run at most is under way."""
-        return sum(map(len, self._running.values())) <= 1
+        return self.statistics()["running"] <= 1
 
     # One task, from its place on the desktop to its end.
 
@@ -235,7 +235,7 @@ class Runner:
             await self._finish(task.id, RunEnd(error=error))
             return
         if is_durable:
-            await self._durable_prompt(task, agent, token, None, None)
+            await self._durable_prompt(task, agent, token, await self._turns(task), None, None)
         elif agent.via == "direct":
             await self._direct_prompt(task, agent, token)
         else:
@@ -256,13 +256,9 @@ class Runner:
 
     async def _follow_command(self, task: Task, run: DurableRun, position: RunPosition) -> None:
         self._can_be_cancelled(task.id, run.cancel)
-
-        def acknowledge(durable: RunPosition) -> None:
-            run.acknowledge(durable.position)
-
         try:
             async with open_recorder(
-                self._control.tasks, task, position, on_durable=acknowledge, is_alone=self._is_alone
+                self._control.tasks, task, position, on_durable=run.acknowledge, is_alone=self._is_alone
             ) as recorder:
                 teller, cutter = self._teller(task), OutputCutter(position)
                 end = await run_durably(run, cutter, recorder, teller, task.timeout_seconds)
@@ -272,7 +268,13 @@ class Runner:
             self._closed(run)
 
     async def _durable_prompt(
-        self, task: Task, agent: Agent, token: str | None, past: Past | None, attempt: DurableRun | None
+        self,
+        task: Task,
+        agent: Agent,
+        token: str | None,
+        turns: list[Turn],
+        past: Past | None,
+        attempt: DurableRun | None,
     ) -> None:
         position = await self._position(task.id)
 
@@ -281,13 +283,13 @@ class Runner:
                 self._closed(prompt.attempt)
             return await self._begin(task, number, spec)
 
-        def acknowledge(durable: RunPosition) -> None:
-            prompt.acknowledge(durable.response.offset)
+        def acknowledge(durable: int) -> None:
+            prompt.acknowledge(durable)
 
         async with open_recorder(
             self._control.tasks, task, position, pause_s=GATHER_SECONDS, on_durable=acknowledge
         ) as recorder:
-            turns, cutter, teller = await self._turns(task), OutputCutter(position), self._teller(task)
+            cutter, teller = OutputCutter(position), self._teller(task)
             prompt = DurablePrompt(task, agent, token, turns, recorder, cutter, begin, teller)
             self._can_be_cancelled(task.id, prompt.cancel)
             try:
@@ -301,18 +303,17 @@ class Runner:
 
     async def _resumed_prompt(self, task: Task) -> None:
         agent = self._control.journal.desktop(task.desktop_id).agent
-        progress = self._events_of(task.id, "task.progress")
-        past = await read_past(task, agent, progress, self._events_of(task.id))
+        past, turns = await self._past(task), await self._turns(task)
         token: str | None = None
         spec: Spec | None = None  # needed where the start was lost on its way
         try:
             token = await self._control.desktops.secret(task.desktop_id, "agentToken")
             if agent is not None:
-                spec = spec_of_prompt(task, agent, token, await self._turns(task), past.attempt)
+                spec = spec_of_prompt(task, agent, token, turns, past.attempt)
         except (SecretUnreadable, ValueError):
             pass  # what was asked goes on without it; a further request says what is wrong
         attempt = self._taken_up(task, past.position, spec, past.has_hole)
-        await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, past, attempt)
+        await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, turns, past, attempt)
 
     async def _begin(self, task: Task, attempt: int, spec: Spec) -> DurableRun | None:
         """Say in the log which outpost will be asked, and give the run; None when the task is not running any more."""
@@ -330,11 +331,9 @@ class Runner:
         self._followed.add(run)
         return self._durable(task.desktop_id, Conversation(run, spec, instance=instance, boot=boot))
 
-    def _taken_up(
-        self, task: Task, position: RunPosition, spec: Spec | None, is_behind_gap: bool, attempt: int | None = None
-    ) -> DurableRun:
-        """A run that was begun before this server was started."""
-        run = run_id(task.id, attempt or task.attempt)
+    def _taken_up(self, task: Task, position: RunPosition, spec: Spec | None, is_behind_gap: bool) -> DurableRun:
+        """The run of a task's newest attempt, which was begun before."""
+        run = run_id(task.id, task.attempt)
         self._followed.add(run)
         conversation = Conversation(
             run,
@@ -391,9 +390,9 @@ class Runner:
                 task = None
             if run in self._followed:
                 continue
-            if task is not None and task.error and task.error.code == UNREACHABLE and task.attempt:
+            if task is not None and _was_given_up(task) and run == run_id(task.id, task.attempt):
                 self._followed.add(run)
-                self._group.start_soon(self._logged, self._collect_late, task, run)
+                self._group.start_soon(self._logged, self._collect_late, task)
             elif task is not None or not known.task:  # it is over, or was an earlier attempt, or a look at an agent
                 _abandon(outpost, run)
             else:
@@ -407,31 +406,26 @@ class Runner:
         except Exception:
             _logger.exception("a run on a desktop could not be seen to")
 
-    async def _collect_late(self, task: Task, run_id_: bytes) -> None:
+    async def _collect_late(self, task: Task) -> None:
         """A desktop is back that was given up: record the rest of a run, and note its true end."""
         position = await self._position(task.id)
         run = self._taken_up(task, position, None, await self._has_gap(task.id))
-        if run.id != run_id_:
-            self._followed.discard(run_id_)
-            return
         if task.cancel_requested_at:
             run.cancel()
-
-        def acknowledge(durable: RunPosition) -> None:
-            run.acknowledge(durable.position)
 
         async def ignore(_: Happening) -> None:
             pass
 
         try:
             async with open_recorder(
-                self._control.tasks, task, position, on_durable=acknowledge, late=True
+                self._control.tasks, task, position, on_durable=run.acknowledge, late=True
             ) as recorder:
                 end = await run_durably(run, OutputCutter(position), recorder, ignore, task.timeout_seconds)
             if end.error and end.error.code == UNREACHABLE:
                 return
             text = f"The desktop is back. {_true_end(end)}"
-            if text not in [event.text async for event in self._notes_of(task.id)]:
+            notes = self._events_of(task.id, "task.note")
+            if text not in [note.text async for note in notes if isinstance(note, TaskNote)]:
                 await self._until_taken(lambda: self._control.tasks.note(task, text))
             run.forget()
         finally:
@@ -498,9 +492,7 @@ class Runner:
 
     async def _derive_rest(self, task: Task) -> str | None:
         """Progress that the stored answer has but the log does not say yet; the text of the answer so far."""
-        agent = self._control.journal.desktop(task.desktop_id).agent
-        progress = self._events_of(task.id, "task.progress")
-        past = await read_past(task, agent, progress, self._events_of(task.id))
+        past = await self._past(task)
         if past.parser is None:
             return None
         missing = [*past.missing, *past.parser.finish("the server stopped")]
@@ -532,14 +524,14 @@ class Runner:
             return True
         return False
 
-    async def _notes_of(self, task_id: str) -> AsyncGenerator[TaskNote]:
-        async for event in self._events_of(task_id, "task.note"):
-            assert isinstance(event, TaskNote)
-            yield event
+    async def _past(self, task: Task) -> Past:
+        """How far a prompt has come."""
+        agent = self._control.journal.desktop(task.desktop_id).agent
+        return await read_past(agent, self._events_of(task.id, "task.progress"), self._events_of(task.id, *PAST))
 
     async def _events_of(self, task_id: str, *types: str) -> AsyncGenerator[Event]:
         cursor, head = 0, self._control.log.head
-        wanted = Filter(task_id=task_id, types=types_of([*types]) if types else None)
+        wanted = Filter(task_id=task_id, types=types_of([*types]))
         while cursor < head:
             page = await self._control.log.read_after(cursor, wanted)
             cursor = page.cursor
@@ -566,6 +558,11 @@ def _abandon(outpost: OutpostLink, run: bytes) -> None:
     """Nobody waits for this run any more: what is still alive of it is ended, and all of it forgotten."""
     outpost.send(cancel(run, GRACE_MS))
     outpost.send(forget(run))
+
+
+def _was_given_up(task: Task) -> bool:
+    """Whether its desktop was away for so long that it failed."""
+    return task.error is not None and task.error.code == UNREACHABLE
 
 
 def _true_end(end: RunEnd) -> str:
