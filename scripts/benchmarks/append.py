@@ -15,12 +15,12 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from importlib.resources import files
 from pathlib import Path
 
 from mission_control.domain import limits
 from mission_control.domain.events import TaskNote
 from mission_control.domain.values import Actor
+from mission_control.log import schema
 from mission_control.log.event_log import Batch
 from mission_control.log.sqlite import PAGE_BYTES, open_sqlite_log
 
@@ -64,7 +64,7 @@ def bare(folder: Path, rows: list[Row], size: int) -> float:
     database = sqlite3.connect(folder / "bare.db", isolation_level=None)
     for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "wal_autocheckpoint=0"):
         database.execute(f"pragma {pragma}")
-    database.executescript((files("mission_control.log") / "schema.sql").read_text())
+    database.executescript(schema.WHOLE)
     insert = f"insert into events ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     since_checkpoint = 0
     started = time.perf_counter()

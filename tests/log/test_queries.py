@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from importlib.resources import files
 
 import pytest
 
 from mission_control.domain.filters import BULK_TYPES
-from mission_control.log import queries
+from mission_control.log import queries, schema
 from mission_control.log.queries import EventFilter, Query, TaskFilter
 
 FILTERS = {
@@ -68,7 +67,7 @@ SORTED = {"queue", "batch", "everything", "counts of batches", "what ended"}
 def database() -> Iterator[sqlite3.Connection]:
     """The schema, and nothing in it."""
     connection = sqlite3.connect(":memory:")
-    connection.executescript((files("mission_control.log") / "schema.sql").read_text())
+    connection.executescript(schema.WHOLE)
     yield connection
     connection.close()
 

@@ -15,6 +15,7 @@ import pytest
 
 from mission_control.domain import limits
 from mission_control.domain.filters import Filter
+from mission_control.log import schema
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from mission_control.log.event_log import EventLog, LogUnavailable
 from mission_control.log.sqlite import READERS, NewerSchema, SqliteLog, open_sqlite_log
@@ -193,13 +194,27 @@ async def test_a_file_of_a_newer_version_is_refused_by_name_and_left_alone(tmp_p
     async with open_sqlite_log(tmp_path):
         pass
     with sqlite3.connect(tmp_path / DATABASE_FILE) as database:
-        database.execute("pragma user_version = 2")
+        database.execute(f"pragma user_version = {schema.VERSION + 1}")
     database.close()
     before = (tmp_path / DATABASE_FILE).read_bytes()
-    with pytest.raises(NewerSchema, match=r"newer Mission Control \(schema 2; this one knows 1\)"):
+    said = rf"newer Mission Control \(schema {schema.VERSION + 1}; this one knows {schema.VERSION}\)"
+    with pytest.raises(NewerSchema, match=said):
         async with open_sqlite_log(tmp_path):
             pass
     assert (tmp_path / DATABASE_FILE).read_bytes() == before
+
+
+async def test_the_file_of_an_earlier_version_opens_with_what_it_holds(tmp_path: Path):
+    path = tmp_path / DATABASE_FILE
+    with sqlite3.connect(path) as database:
+        database.executescript(f"{schema.STEPS[1]}; pragma user_version = 1")
+        database.execute("insert into meta values ('server_id', 'here'), ('log_id', 'before')")
+    database.close()
+    async with open_sqlite_log(tmp_path) as log:
+        assert (log.server_id, log.log_id) == ("here", "before")
+    with sqlite3.connect(path) as database:
+        assert database.execute("pragma user_version").fetchone() == (schema.VERSION,)
+    database.close()
 
 
 @pytest.mark.parametrize("content", [b"not a database, just text" * 100, b"SQLite format 3\0" + b"\xff" * 5000])

@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ import anyio
 
 from ..domain import limits
 from ..domain.filters import BULK_TYPES, Filter
+from . import schema
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from .event_log import Batch, Page, StoredEvent
 from .ring import Ring
 from .writer import Writer, WritingConnection
 
-SCHEMA_VERSION = 1
 PAGE_BYTES = 16 * 1024  # floods write twice as fast as with 4 KiB, quiet commits are no slower
 READERS = 3
 COLUMNS = "seq, at, type, task_id, desktop_id, actor, body"
@@ -296,22 +295,24 @@ async def refuse_newer(database: aiosqlite.Connection) -> int:
     """The version of the file's schema, 0 for a new one. Raises NewerSchema."""
     (row,) = await database.execute_fetchall("pragma user_version")
     found: int = row[0]
-    if found > SCHEMA_VERSION:
+    if found > schema.VERSION:
         raise NewerSchema(
             f"The data directory was written by a newer Mission Control (schema {found}; "
-            f"this one knows {SCHEMA_VERSION}). Install that version again, or choose another --data-dir."
+            f"this one knows {schema.VERSION}). Install that version again, or choose another --data-dir."
         )
     return found
 
 
 async def _prepare(database: aiosqlite.Connection) -> None:
-    """Make the tables in a new file, whole or not at all; refuse one of a newer version."""
-    if await refuse_newer(database) == SCHEMA_VERSION:
-        return
-    schema = (files("mission_control.log") / "schema.sql").read_text()
-    server_id, log_id = secrets.token_hex(8), secrets.token_hex(8)
-    await database.executescript(
-        f"begin exclusive;\n{schema}\n"
-        f"insert into meta values ('server_id', '{server_id}'), ('log_id', '{log_id}');\n"
-        f"pragma user_version = {SCHEMA_VERSION};\ncommit;"
-    )
+    """Bring the tables up to this version, each step whole or not at all; refuse a file of a newer version."""
+    found = await refuse_newer(database)
+    for number, step in schema.STEPS.items():
+        if number <= found:
+            continue
+        names = _NAMES if number == 1 else ""
+        await database.executescript(f"begin exclusive;\n{step}\n{names}\npragma user_version = {number};\ncommit;")
+
+
+_NAMES = """
+insert into meta values ('server_id', lower(hex(randomblob(8)))), ('log_id', lower(hex(randomblob(8))));
+"""
