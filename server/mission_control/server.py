@@ -19,6 +19,7 @@ import uvicorn
 
 from . import __version__
 from .api.app import create_app
+from .api.http_protocol import HttpProtocol
 from .api.services import Services
 from .api.websocket_protocol import WebSocketProtocol
 from .config import ANY_ADDRESS, Config, default_data_dir
@@ -146,7 +147,7 @@ def _say_going_on(runner: Runner) -> None:
 def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024,

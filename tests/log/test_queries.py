@@ -38,7 +38,7 @@ NAMED: dict[str, Query] = {
     "task": queries.task("task_1"),
     "batches": queries.batches_page(None, 100),
     "batches after a page": queries.batches_page("batch_1", 100),
-    "number of batches": queries.BATCHES_TOTAL,
+    "number of batches": queries.batches_total(),
     "counts of batches": queries.batch_counts(["batch_1", "batch_2"]),
     "tasks of a batch": queries.batch_tasks("batch_1"),
     "pending approvals": queries.approvals_page("pending", "appr_1", 100),

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Generator
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ import httpx2
 import pytest
 
 from mission_control.api.app import create_app
+from mission_control.api.proxies import proxies_of
 from mission_control.api.services import Services
 from mission_control.control.access import LOCAL
 from mission_control.control.door import Control, open_control
@@ -173,17 +175,23 @@ async def open_api(
     dashboard: Path | None = None,
     tls: bool = False,
     requests_per_minute: int = 6000,
+    streams_per_key: int = 500,
+    proxies: Sequence[str] = (),
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"}),
 ) -> AsyncGenerator[Api]:
     """A server in this process, with a key for each role."""
-    async with open_control(folder) as control:
+    now = 1000.0
+
+    def tick(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def clock_us() -> int:
+        """This machine's clock, which `tick` moves on."""
+        return time.time_ns() // 1000 + int((now - 1000) * 1_000_000)
+
+    async with open_control(folder, clock_us=clock_us) as control:
         hosts, metrics = Hosts(), dict[str, Metrics]()
-        now = 1000.0
-
-        def tick(seconds: float) -> None:
-            nonlocal now
-            now += seconds
-
         services = Services(
             control=control,
             probe=hosts,
@@ -195,6 +203,8 @@ async def open_api(
             dashboard=dashboard,
             url=URL,
             requests_per_minute=requests_per_minute,
+            streams_per_key=streams_per_key,
+            proxies=proxies_of(proxies),
         )
         app = create_app(services, clock=lambda: now)
         keys: dict[str, str] = {}

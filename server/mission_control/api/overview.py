@@ -12,7 +12,7 @@ from ..domain.entities import Desktop
 from ..domain.times import microseconds, rfc3339
 from ..log import queries
 from .answers import answer, shown
-from .services import services_of
+from .services import reach_of, services_of
 from .views import Hour, Overview, StatusCounts
 
 HOUR_US = 3600 * 1_000_000
@@ -24,12 +24,15 @@ async def read_overview(request: Request) -> Response:
     services = services_of(request)
     now = microseconds(services.control.journal.now())
     first_hour = now - now % HOUR_US - (HOURS - 1) * HOUR_US
-    ended, by_hour = queries.ended_since(rfc3339(now - HOURS * HOUR_US)), queries.ended_by_hour(rfc3339(first_hour))
+    reach = reach_of(request)
+    listed, ended = queries.task_counts(reach), queries.ended_since(rfc3339(now - HOURS * HOUR_US), reach)
+    by_hour = queries.ended_by_hour(rfc3339(first_hour), reach)
+    fleet = queries.desktops_page(None, -1, removed=False, reach=reach)
     async with shown(request) as moment:
-        counts = dict(await moment.snapshot.rows("select status, count from task_counts"))
+        counts = dict(await moment.snapshot.rows(listed.sql, listed.parameters))
         endings = await moment.snapshot.rows(ended.sql, ended.parameters)
         hours = await moment.snapshot.rows(by_hour.sql, by_hour.parameters)
-        rows = await moment.snapshot.rows("select doc from desktops where removed = 0")
+        rows = await moment.snapshot.rows(fleet.sql, fleet.parameters)
     desktops = [msgspec.json.decode(row[0], type=Desktop) for row in rows]
     running = [desktop for desktop in desktops if desktop.status == "running"]
     metrics = [found for desktop in running if (found := services.metrics().get(desktop.id))]

@@ -76,6 +76,8 @@ def _fields_of(refused: Refused) -> dict[str, str]:
             return {"Allow": str(refused.facts["allowed"])}
         case 426:
             return {"Upgrade": "websocket", "Connection": "Upgrade"}
+        case 408 | 413:
+            return {"Connection": "close"}  # what is still on its way is not waited for
         case 429:
             return {"Retry-After": str(refused.facts["seconds"])}
         case _:
@@ -91,6 +93,24 @@ async def send_problem(scope: Scope, receive: Receive, send: Send, refused: Refu
         await anyio.sleep(LEAVE_SECONDS)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": refused.code})
+
+
+ABORT = "mission_control.abort"
+"""The ASGI extension that cuts a connection at once, whatever still waits to be sent on it."""
+CUT_SECONDS = 0.5  # for which a connection that is being closed may still take what it is told
+
+
+class Ended(Exception):
+    """What opened the door does so no more, while an answer was being sent."""
+
+
+async def cut(scope: Scope, receive: Receive) -> None:
+    """Cut the connection of a request, and return when it is gone."""
+    if abort := scope.get("extensions", {}).get(ABORT):
+        abort()
+        with anyio.move_on_after(CUT_SECONDS):
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
 
 class Problems:
@@ -114,6 +134,8 @@ class Problems:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             pass
+        except Ended:
+            await cut(scope, receive)
         except Exception as error:
             refused = _refusal_of(error, scope)
             if has_begun:

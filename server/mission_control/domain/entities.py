@@ -196,12 +196,14 @@ class Settings(Value, frozen=True, kw_only=True):
 
 
 class Key(Value, frozen=True, kw_only=True):
-    """An API key: never the key itself, only its last 4 characters."""
+    """An API key: never the key itself, only its last 4 characters. With `desktopLabels` it reaches only the desktops
+    that carry one of them."""
 
     id: str
     name: str
     role: Role
     last4: str
+    desktop_labels: tuple[str, ...] = ()
     created_at: Time
     expires_at: Time | None = None
     revoked_at: Time | None = None

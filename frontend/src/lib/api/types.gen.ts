@@ -7,10 +7,15 @@ export interface components {
         /**
          * Actor
          * @description Who did it: a key, a person's session, the local administration socket, or the system itself.
+         *
+         *         As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
          */
         Actor: {
             id: string;
             name: string;
+            /** @enum {unknown} */
+            via?: "key" | "local" | "session";
+            from?: string;
         };
         /**
          * Agent
@@ -107,6 +112,36 @@ export interface components {
         Auth: {
             /** @enum {unknown} */
             kind: "agent" | "config" | "key" | "password";
+        };
+        /**
+         * AuthFailed
+         * @description Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
+         *         further addresses one without an address, so that nobody can fill the disk with them.
+         */
+        AuthFailed: {
+            address: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            count: number;
+        };
+        /**
+         * AuthSignedIn
+         * @description A browser session began. The actor says who, and from where.
+         */
+        AuthSignedIn: {
+            sessionId: string;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            userAgent: string | null;
+            expiresAt: string;
+        };
+        /**
+         * AuthSignedOut
+         * @description A browser session was ended; the actor says by whom, `name` whose it was.
+         */
+        AuthSignedOut: {
+            sessionId: string;
+            name: string;
         };
         /**
          * BatchCreated
@@ -495,6 +530,9 @@ export interface components {
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
+            "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
+            "auth.signedOut"?: components["schemas"]["AuthSignedOut"];
+            "auth.failed"?: components["schemas"]["AuthFailed"];
         };
         /**
          * Health
@@ -547,12 +585,14 @@ export interface components {
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
             last4: string;
+            /** @default [] */
+            desktopLabels: string[];
             createdAt: string;
             expiresAt: string | null;
         };
         /**
          * KeyRevoked
-         * @description A key no longer opens anything.
+         * @description A key no longer opens anything; sessions that began by it have ended with it.
          */
         KeyRevoked: {
             keyId: string;
@@ -560,17 +600,22 @@ export interface components {
         };
         /**
          * KeyView
-         * @description An API key, masked.
+         * @description An API key, masked. With `desktopLabels` it reaches only the desktops that carry one of them.
          */
         KeyView: {
             id: string;
             name: string;
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            desktopLabels: string[];
             key: string;
             last4: string;
             createdAt: string;
             expiresAt: string | null;
+            /** @default null */
+            lastUsedAt: string | null;
+            /** @default null */
+            lastUsedFrom: string | null;
         };
         /**
          * LeftRunning
@@ -592,6 +637,10 @@ export interface components {
             kind: "key" | "local" | "session";
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            /** @default [] */
+            desktopLabels: string[];
+            /** @default null */
+            sessionId: string | null;
             serverId: string;
             logId: string;
             version: string;
@@ -682,6 +731,8 @@ export interface components {
             role?: "admin" | "operator" | "viewer";
             /** @default null */
             expiresAt?: string | null;
+            /** @default [] */
+            desktopLabels?: string[];
         };
         /**
          * NewOutpost
@@ -826,6 +877,25 @@ export interface components {
             feedback?: string | null;
             /** @default false */
             retry?: boolean;
+        };
+        /**
+         * SessionView
+         * @description A signed-in browser; `current` is the one that asks.
+         */
+        SessionView: {
+            id: string;
+            actor: components["schemas"]["Actor"];
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            keyId: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            createdAt: string;
+            lastUsedAt: string;
+            expiresAt: string;
+            address: string | null;
+            userAgent: string | null;
+            current: boolean;
         };
         /**
          * Settings
@@ -1413,6 +1483,9 @@ export type Approval = components['schemas']['Approval'];
 export type ApprovalCreated = components['schemas']['ApprovalCreated'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type Auth = components['schemas']['Auth'];
+export type AuthFailed = components['schemas']['AuthFailed'];
+export type AuthSignedIn = components['schemas']['AuthSignedIn'];
+export type AuthSignedOut = components['schemas']['AuthSignedOut'];
 export type BatchCreated = components['schemas']['BatchCreated'];
 export type BatchTask = components['schemas']['BatchTask'];
 export type BatchView = components['schemas']['BatchView'];
@@ -1457,6 +1530,7 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type SessionView = components['schemas']['SessionView'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
