@@ -1,4 +1,4 @@
-"""The door: no other site or name comes in, and keys are what they say. The table of rights is in `test_permissions`."""
+"""The door: no other site or name comes in, and keys are what they say. The table of rights: `test_permissions`."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ..domain.entities import Approval, Settings
 from ..domain.keys import NewKey
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
+from ..log.heads import Head
 from . import activity, approvals, batches, desktops, health, keys, openapi, overview, queries, session, settings, sse
 from . import tasks as t
 from .answers import Fields
@@ -97,6 +98,8 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery, about="several"),
     Route("GET", f"{MC}/activity/stream", sse.activity_stream, "read", STREAM, query=queries.ActivityStreamQuery, streams=True, about="several"),
     Route("WEBSOCKET", f"{MC}/activity/ws", activity_ws, "read", about="several"),
+
+    Route("GET", f"{MC}/log/head", health.read_head, "read", Answer(type=Head, headers=SHOWN), about="no desktop"),
 
     Route("GET", DESKTOPS, desktops.list_desktops, "read", Answer(type=list[DesktopView], headers=LISTED), query=queries.DesktopsQuery, about="several"),
     Route("POST", DESKTOPS, desktops.create_desktop, "administer", Answer(status=201, type=DesktopView, headers=("Location",)), body=NewDesktop, once=True),

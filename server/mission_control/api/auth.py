@@ -20,7 +20,7 @@ from ..control.access import SESSION_SECONDS, Principal
 from ..domain.errors import FORBIDDEN, HOST_REFUSED, ORIGIN_REFUSED, RATE_LIMITED, UNAUTHORIZED, Refused
 from ..domain.events import SignInMethod
 from ..domain.permissions import NEEDED, may
-from .problems import Ended
+from .connections import Ended
 from .rate_limits import OpenStreams, RateLimit
 from .routes import Access
 from .services import Services, is_encrypted, services_of, visitor_of

@@ -7,11 +7,12 @@ neither has reached the application, which bounds the rest.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .problems import ABORT
+from .connections import CUT, reset
 
 HEAD_SECONDS = 10.0  # for the request line and all header fields
 REST_SECONDS = 10.0  # for a body that nobody reads, behind an answer that was given already
@@ -48,7 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast(dict[str, Any], self.scope)["extensions"] = {ABORT: self.transport.abort}
+        cast(dict[str, Any], self.scope)["extensions"] = {CUT: partial(reset, self.transport)}
         self._is_whole = False
         self._within(HEAD_SECONDS)
 
@@ -86,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Cut the connection unless what is missing comes in time."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, reset, self.transport)
 
     def _refuse(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..domain.errors import INTERNAL_ERROR, LOG_UNAVAILABLE, Refused
 from ..domain.values import Value
 from ..log.event_log import LogUnavailable
+from .connections import Ended, cut
 
 _logger = structlog.get_logger(__name__)
 
@@ -93,24 +94,6 @@ async def send_problem(scope: Scope, receive: Receive, send: Send, refused: Refu
         await anyio.sleep(LEAVE_SECONDS)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": refused.code})
-
-
-ABORT = "mission_control.abort"
-"""The ASGI extension that cuts a connection at once, whatever still waits to be sent on it."""
-CUT_SECONDS = 0.5  # for which a connection that is being closed may still take what it is told
-
-
-class Ended(Exception):
-    """What opened the door does so no more, while an answer was being sent."""
-
-
-async def cut(scope: Scope, receive: Receive) -> None:
-    """Cut the connection of a request, and return when it is gone."""
-    if abort := scope.get("extensions", {}).get(ABORT):
-        abort()
-        with anyio.move_on_after(CUT_SECONDS):
-            while (await receive())["type"] != "http.disconnect":
-                pass
 
 
 class Problems:

@@ -17,7 +17,7 @@ from ..domain.errors import invalid
 from ..domain.filters import Filter, types_of
 from ..log.event_log import StoredEvent
 from ..streams.cursor import follow
-from .problems import CUT_SECONDS, Ended, cut
+from .connections import CUT_SECONDS, Ended, cut
 from .services import Services, principal_of, reach_of, services_of
 
 COMMENT_SECONDS = 15.0  # keeps proxies from closing a quiet stream

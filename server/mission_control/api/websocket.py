@@ -10,7 +10,7 @@ from ..log import queries
 from ..log.event_log import StoredEvent
 from ..streams import wire
 from ..streams.live_socket import PeerStalled, Socket
-from .problems import CUT_SECONDS
+from .connections import CUT_SECONDS
 from .services import principal_of, services_of
 from .websocket_protocol import TEXT_BYTES
 

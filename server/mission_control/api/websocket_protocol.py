@@ -12,7 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from .problems import CUT_SECONDS
+from .connections import CUT_SECONDS, reset
 
 TEXT_BYTES = "mission_control.text_bytes"
 """The key of such text in a `websocket.send` message, and the ASGI extension that says it is understood."""
@@ -44,7 +44,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         The transport's own `close` would wait until its buffer is empty.
         """
         if not self.disconnected:
-            self.loop.call_later(CUT_SECONDS, self.transport.abort)
+            self.loop.call_later(CUT_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        if not self.disconnected:
+            reset(self.transport)
 
 
 def header(size: int) -> bytes:

@@ -27,7 +27,7 @@ Reach = frozenset[str] | None
 
 
 def reach_of(labels: Collection[str], desktops: Iterable[Desktop]) -> Reach:
-    """What a key that is restricted to labels reaches: desktops that carry one of them now. Without labels it is all."""
+    """What a key that is restricted to labels reaches: desktops that carry one of them now. Without labels, all."""
     if not labels:
         return None
     return frozenset(desktop.id for desktop in desktops if not set(labels).isdisjoint(desktop.labels))

@@ -535,6 +535,16 @@ export interface components {
             "auth.failed"?: components["schemas"]["AuthFailed"];
         };
         /**
+         * Head
+         * @description The newest event of a log: its position, its time, and the chain's digest in hexadecimal.
+         */
+        Head: {
+            seq: number;
+            at: string | null;
+            chain: string;
+            logId: string;
+        };
+        /**
          * Health
          * @description `ok`, as long as this can be answered at all.
          */
@@ -1505,6 +1515,7 @@ export type DesktopView = components['schemas']['DesktopView'];
 export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
+export type Head = components['schemas']['Head'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
