@@ -15,9 +15,11 @@ from ..domain.entities import TaskStatus, TaskType
 from ..domain.errors import FieldError, invalid, invalid_fields
 from ..domain.filters import types_of
 from ..domain.values import Value
+from ..streams.lines import PAGE_LINES_MAX
 from .bodies import explain
 
 VALUE_CHARACTERS_MAX = 2000
+FOUND_LINES_MAX = 10_000  # numbers in one answer
 
 Limit = Annotated[int, Meta(ge=1, le=limits.LIST_LIMIT_MAX)]
 Position = Annotated[int, Meta(ge=0, le=2**62)]
@@ -71,6 +73,28 @@ class OutputQuery(Value, frozen=True, forbid_unknown_fields=True):
     after: Position | None = None
     tail: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     format: Literal["text", "ndjson"] = "text"
+
+
+class LinesQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """From which display line on, or the last ones; at most so many. `log` is the id of the log that the caller knows:
+    a page that cannot change any more may then be kept."""
+
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    count: Annotated[int, Meta(ge=1, le=PAGE_LINES_MAX)] = PAGE_LINES_MAX
+    tail: Annotated[int, Meta(ge=0, le=PAGE_LINES_MAX)] | None = None
+    log: str | None = None
+
+
+class FindQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """What to find, from which display line on: a text, or with `regex` a regular expression (Python's); with `case`,
+    upper and lower case differ. At most `limit` line numbers are answered; all that were found are counted."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=1000)]
+    regex: bool = False
+    case: bool = False
+    stream: Literal["stdout", "stderr", "response", "all"] = "all"
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    limit: Annotated[int, Meta(ge=0, le=FOUND_LINES_MAX)] = FOUND_LINES_MAX
 
 
 class EventsQuery(Value, frozen=True, forbid_unknown_fields=True):

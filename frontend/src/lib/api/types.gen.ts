@@ -560,6 +560,18 @@ export interface components {
             endedAt: string;
         };
         /**
+         * Found
+         * @description Which lines have it. `total` counts all from the first to `scannedTo`, `lines` are the first of them.
+         *
+         *         `complete` says that there is nothing more to look at now; else ask on from `scannedTo`.
+         */
+        Found: {
+            total: number;
+            lines: number[];
+            scannedTo: number;
+            complete: boolean;
+        };
+        /**
          * Health
          * @description `ok`, as long as this can be answered at all.
          */
@@ -1230,9 +1242,10 @@ export interface components {
          * TaskOutput
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
-         *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-         *         came after the task had failed because its desktop was away.
+         *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
+         *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
+         *         or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
+         *         was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1244,6 +1257,7 @@ export interface components {
             line: number;
             ms: number;
             crc: number;
+            lineBytes?: number;
             text?: string;
             base64?: string;
             late?: boolean;
@@ -1513,6 +1527,7 @@ export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
 export type Failing = components['schemas']['Failing'];
+export type Found = components['schemas']['Found'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
