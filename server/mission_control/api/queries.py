@@ -13,12 +13,15 @@ from starlette.requests import Request
 from ..domain import limits
 from ..domain.entities import TaskStatus, TaskType
 from ..domain.errors import FieldError, invalid, invalid_fields
-from ..domain.filters import types_of
+from ..domain.events import EVENTS
+from ..domain.filters import PATTERNS, types_of
 from ..domain.values import Value
 from .bodies import explain
 
 VALUE_CHARACTERS_MAX = 2000
 
+Text = Annotated[str, Meta(extra_json_schema={"maxLength": VALUE_CHARACTERS_MAX})]
+EventType = Annotated[str, Meta(extra_json_schema={"enum": [*PATTERNS, *EVENTS]})]
 Limit = Annotated[int, Meta(ge=1, le=limits.LIST_LIMIT_MAX)]
 Position = Annotated[int, Meta(ge=0, le=2**62)]
 
@@ -31,13 +34,13 @@ class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Which tasks, in which order; `before` is the id of the last task of the page before."""
 
     status: tuple[TaskStatus, ...] = ()
-    desktop_id: str | None = None
+    desktop_id: Text | None = None
     type: TaskType | None = None
-    batch_id: str | None = None
-    label: str | None = None
-    q: str | None = None
+    batch_id: Text | None = None
+    label: Text | None = None
+    q: Text | None = None
     order: Literal["created", "ended", "queue"] = "created"
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
@@ -64,14 +67,14 @@ class EventsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Events after a position; without output and progress unless `types` names them."""
 
     after: Position = 0
-    types: tuple[str, ...] = ()
+    types: tuple[EventType, ...] = ()
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
 class BatchesQuery(Value, frozen=True, forbid_unknown_fields=True):
     """`before` is the id of the last batch of the page before."""
 
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
@@ -79,7 +82,7 @@ class ApprovalsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Pending ones, unless told otherwise."""
 
     status: Literal["pending", "all"] = "pending"
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
@@ -87,33 +90,33 @@ class ActivityQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Past events before a position; without output and progress unless `types` names them. `actor` is an id."""
 
     before: Position | None = None
-    types: tuple[str, ...] = ()
-    task_id: str | None = None
-    desktop_id: str | None = None
-    actor: str | None = None
+    types: tuple[EventType, ...] = ()
+    task_id: Text | None = None
+    desktop_id: Text | None = None
+    actor: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
 class ActivityStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Which events, from after which position; without one, from now."""
 
-    after: str | None = None
-    types: str | None = None
-    task_id: str | None = None
-    desktop_id: str | None = None
+    after: Text | None = None
+    types: Text | None = None
+    task_id: Text | None = None
+    desktop_id: Text | None = None
 
 
 class DesktopsStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
     """From after which position; without one, from now."""
 
-    after: str | None = None
+    after: Text | None = None
 
 
 class DesktopsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """`before` is the id of the last desktop of the page before; `removed` shows removed ones too."""
 
     removed: bool = False
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
@@ -147,9 +150,13 @@ def decode_query(request: Request, kind: type[Any]) -> Any:
     if errors:
         raise invalid_fields(errors)
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(*explain(str(error))) from None
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in values and getattr(query, field.name) is None:  # the text "null" is no value
+            raise invalid(f"/{field.encode_name}", "is null; leave it out instead")
+    return query
 
 
 @cache
