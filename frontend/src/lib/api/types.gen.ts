@@ -143,11 +143,12 @@ export interface components {
         };
         /**
          * BatchTask
-         * @description The task that each of several desktops gets.
+         * @description The task that each of several desktops gets; which ones stands in `desktopIds`.
          */
         BatchTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             /** @default  */
             desktopId?: string;
@@ -159,7 +160,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -722,7 +726,15 @@ export interface components {
             desktopIds?: string[] | null;
             /** @default false */
             run?: boolean;
-        };
+        } & ({
+            tasks: unknown[];
+            task?: null;
+            desktopIds?: null;
+        } | {
+            tasks?: null;
+            task: Record<string, never>;
+            desktopIds: unknown[];
+        });
         /**
          * NewDesktop
          * @description What a person or a script gives to add a desktop.
@@ -789,6 +801,7 @@ export interface components {
         NewTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             desktopId: string;
             /** @default false */
@@ -799,7 +812,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -938,7 +954,13 @@ export interface components {
             key?: string | null;
             /** @default null */
             link?: string | null;
-        };
+        } & ({
+            key: string;
+            link?: null;
+        } | {
+            key?: null;
+            link: string;
+        });
         /**
          * SignInLink
          * @description A link that signs in once, for ten minutes.
@@ -1191,12 +1213,14 @@ export interface components {
          * @description What may be changed while a task is pending; absent fields stay.
          */
         TaskEdit: {
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content?: string;
             desktopId?: string;
             requiresApproval?: boolean;
             title?: string | null;
             labels?: string[];
             timeoutSeconds?: number | null;
+            /** @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it. */
             env?: {
                 [key: string]: string;
             };
