@@ -20,6 +20,9 @@ export const KEYS = [
   { id: 'go-board', keys: 'g b', label: 'Go to the board', group: 'Anywhere' },
   { id: 'go-approvals', keys: 'g a', label: 'Go to the approvals', group: 'Anywhere' },
   { id: 'go-desktops', keys: 'g d', label: 'Go to the desktops', group: 'Anywhere' },
+  { id: 'go-overview', keys: 'g o', label: 'Go to the overview', group: 'Anywhere' },
+  { id: 'go-batches', keys: 'g t', label: 'Go to the batches', group: 'Anywhere' },
+  { id: 'go-search', keys: 'g s', label: 'Go to the search', group: 'Anywhere' },
   { id: 'go-settings', keys: 'g ,', label: 'Go to the settings', group: 'Anywhere' },
   { id: 'help', keys: '?', label: 'Show all keys', group: 'Anywhere' },
 
