@@ -17,6 +17,7 @@ from ..domain.entities import Desktop, HostKey
 from ..domain.errors import FieldError, invalid_fields
 from ..domain.permissions import Reach
 from ..domain.watching import CheckReport, Metrics
+from ..streams.find import Finder
 from ..streams.frames import Frames
 from .proxies import Proxies
 from .rate_limits import REQUESTS_PER_MINUTE, STREAMS_PER_KEY, WRONG_KEYS_PER_MINUTE
@@ -45,6 +46,7 @@ class Services:
     tls: bool
     version: str
     stopping: anyio.Event
+    finder: Finder
     dashboard: Path | None  # the folder of the built dashboard
     is_ready: Callable[[], bool] = lambda: True  # the log can be written and the runner is alive
     frames: Frames = field(default_factory=Frames)  # what sockets share

@@ -8,11 +8,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
 
 from . import limits
 from .entities import Key
 from .errors import LAST_ADMIN_KEY, NOT_FOUND, Refused, invalid
 from .events import Event, KeyCreated, KeyRevoked
+from .shapes import Labels, Name
 from .tasks import labels_problem
 from .times import microseconds, rfc3339
 from .values import Role, Time, Value
@@ -24,10 +28,10 @@ KEY_BYTES = 32
 class NewKey(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person gives to make a key."""
 
-    name: str
+    name: Name
     role: Role = "operator"
-    expires_at: Time | None = None
-    desktop_labels: tuple[str, ...] = ()
+    expires_at: Annotated[Time, Meta(extra_json_schema={"format": "date-time"})] | None = None  # in the future
+    desktop_labels: Labels = ()  # only desktops that carry one of them; not for admins
 
 
 def key_text(entropy: bytes) -> str:

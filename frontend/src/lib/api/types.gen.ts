@@ -18,6 +18,15 @@ export interface components {
             from?: string;
         };
         /**
+         * AgeCount
+         * @description How many are at least `fromSeconds` old and less than `toSeconds`; null is without end.
+         */
+        AgeCount: {
+            fromSeconds: number;
+            toSeconds: number | null;
+            count: number;
+        };
+        /**
          * Agent
          * @description The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL.
          */
@@ -152,12 +161,29 @@ export interface components {
             tasks: components["schemas"]["TaskView"][];
         };
         /**
+         * BatchDetail
+         * @description A batch, and how it stands on each of its desktops.
+         */
+        BatchDetail: {
+            id: string;
+            total: number;
+            counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            desktops: components["schemas"]["DesktopCounts"][];
+        };
+        /**
          * BatchTask
-         * @description The task that each of several desktops gets.
+         * @description The task that each of several desktops gets; which ones stands in `desktopIds`.
          */
         BatchTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             /** @default  */
             desktopId?: string;
@@ -169,7 +195,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -182,12 +211,18 @@ export interface components {
         };
         /**
          * BatchView
-         * @description A batch: how its tasks stand, archived ones included.
+         * @description A batch: how its tasks stand, archived ones included, and what its first task says about all of them.
          */
         BatchView: {
             id: string;
             total: number;
             counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
         };
         /**
          * CheckStep
@@ -234,6 +269,14 @@ export interface components {
             lastSeenAt?: string | null;
             ipAddress?: string | null;
             agentReady?: boolean;
+        };
+        /**
+         * DesktopCounts
+         * @description How the tasks of a batch stand on one desktop.
+         */
+        DesktopCounts: {
+            desktopId: string;
+            counts: components["schemas"]["StatusCounts"];
         };
         /**
          * DesktopCreated
@@ -482,6 +525,18 @@ export interface components {
             metrics: components["schemas"]["Metrics"] | null;
         };
         /**
+         * Durations
+         * @description How long (ms) tasks ran that are done: half of them at most `p50`, nine of ten at most `p90`, and so on.
+         */
+        Durations: {
+            count: number;
+            mean: number;
+            p50: number;
+            p90: number;
+            p99: number;
+            max: number;
+        };
+        /**
          * Envelope
          * @description An event of the log, in the envelope that it has everywhere. `payload` is described by its type.
          */
@@ -533,6 +588,30 @@ export interface components {
             "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
             "auth.signedOut"?: components["schemas"]["AuthSignedOut"];
             "auth.failed"?: components["schemas"]["AuthFailed"];
+        };
+        /**
+         * Failing
+         * @description What failed `count` times: the beginning of its content, and the newest task of it.
+         */
+        Failing: {
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            count: number;
+            taskId: string;
+            endedAt: string;
+        };
+        /**
+         * Found
+         * @description Which lines have it. `total` counts all from the first to `scannedTo`, `lines` are the first of them.
+         *
+         *         `complete` says that there is nothing more to look at now; else ask on from `scannedTo`.
+         */
+        Found: {
+            total: number;
+            lines: number[];
+            scannedTo: number;
+            complete: boolean;
         };
         /**
          * Head
@@ -706,7 +785,15 @@ export interface components {
             desktopIds?: string[] | null;
             /** @default false */
             run?: boolean;
-        };
+        } & ({
+            tasks: unknown[];
+            task?: null;
+            desktopIds?: null;
+        } | {
+            tasks?: null;
+            task: Record<string, never>;
+            desktopIds: unknown[];
+        });
         /**
          * NewDesktop
          * @description What a person or a script gives to add a desktop.
@@ -775,6 +862,7 @@ export interface components {
         NewTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             desktopId: string;
             /** @default false */
@@ -785,7 +873,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -819,16 +910,20 @@ export interface components {
         };
         /**
          * Overview
-         * @description The fleet in figures.
+         * @description The fleet in figures, over the hours that were asked for.
          *
-         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within the hours and are
          *         done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
-         *         desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+         *         desktops that report them, from 0 to 1. `throughput` are the hours of the clock, oldest first. `durations` and
+         *         `failing` look at no more than the newest 2,000 tasks of their kind.
          */
         Overview: {
             counts: components["schemas"]["StatusCounts"];
             completionRate: number | null;
             meanDurationMs: number | null;
+            durations: components["schemas"]["Durations"] | null;
+            waiting: components["schemas"]["WaitingApprovals"];
+            failing: components["schemas"]["Failing"][];
             activeDesktops: number;
             desktops: number;
             cpu: number | null;
@@ -939,7 +1034,13 @@ export interface components {
             key?: string | null;
             /** @default null */
             link?: string | null;
-        };
+        } & ({
+            key: string;
+            link?: null;
+        } | {
+            key?: null;
+            link: string;
+        });
         /**
          * SignInLink
          * @description A link that signs in once, for ten minutes.
@@ -1192,12 +1293,14 @@ export interface components {
          * @description What may be changed while a task is pending; absent fields stay.
          */
         TaskEdit: {
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content?: string;
             desktopId?: string;
             requiresApproval?: boolean;
             title?: string | null;
             labels?: string[];
             timeoutSeconds?: number | null;
+            /** @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it. */
             env?: {
                 [key: string]: string;
             };
@@ -1243,9 +1346,10 @@ export interface components {
          * TaskOutput
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
-         *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-         *         came after the task had failed because its desktop was away.
+         *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
+         *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
+         *         or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
+         *         was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1257,6 +1361,7 @@ export interface components {
             line: number;
             ms: number;
             crc: number;
+            lineBytes?: number;
             text?: string;
             base64?: string;
             late?: boolean;
@@ -1478,6 +1583,15 @@ export interface components {
             /** @default 0 */
             totalTokens: number;
         };
+        /**
+         * WaitingApprovals
+         * @description What waits for a decision, youngest first.
+         */
+        WaitingApprovals: {
+            count: number;
+            oldestAt: string | null;
+            ages: components["schemas"]["AgeCount"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1486,6 +1600,7 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type AgeCount = components['schemas']['AgeCount'];
 export type Agent = components['schemas']['Agent'];
 export type AgentAuth = components['schemas']['AgentAuth'];
 export type AppliedView = components['schemas']['AppliedView'];
@@ -1497,12 +1612,14 @@ export type AuthFailed = components['schemas']['AuthFailed'];
 export type AuthSignedIn = components['schemas']['AuthSignedIn'];
 export type AuthSignedOut = components['schemas']['AuthSignedOut'];
 export type BatchCreated = components['schemas']['BatchCreated'];
+export type BatchDetail = components['schemas']['BatchDetail'];
 export type BatchTask = components['schemas']['BatchTask'];
 export type BatchView = components['schemas']['BatchView'];
 export type CheckStep = components['schemas']['CheckStep'];
 export type CheckView = components['schemas']['CheckView'];
 export type ConfigAuth = components['schemas']['ConfigAuth'];
 export type DesktopAgentReady = components['schemas']['DesktopAgentReady'];
+export type DesktopCounts = components['schemas']['DesktopCounts'];
 export type DesktopCreated = components['schemas']['DesktopCreated'];
 export type DesktopEdit = components['schemas']['DesktopEdit'];
 export type DesktopError = components['schemas']['DesktopError'];
@@ -1512,9 +1629,12 @@ export type DesktopStarted = components['schemas']['DesktopStarted'];
 export type DesktopStopped = components['schemas']['DesktopStopped'];
 export type DesktopUpdated = components['schemas']['DesktopUpdated'];
 export type DesktopView = components['schemas']['DesktopView'];
+export type Durations = components['schemas']['Durations'];
 export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
+export type Failing = components['schemas']['Failing'];
+export type Found = components['schemas']['Found'];
 export type Head = components['schemas']['Head'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
@@ -1572,5 +1692,6 @@ export type TaskUpdated = components['schemas']['TaskUpdated'];
 export type TaskView = components['schemas']['TaskView'];
 export type Unsubscribe = components['schemas']['Unsubscribe'];
 export type Usage = components['schemas']['Usage'];
+export type WaitingApprovals = components['schemas']['WaitingApprovals'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
