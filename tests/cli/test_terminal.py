@@ -151,3 +151,8 @@ def test_ctrl_c_waits_for_a_place_where_it_does_no_harm():
         with interrupts.allowed():
             pass
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_would_turn_text_around_is_shown_and_does_nothing():
+    assert one_line("rm \u202etxt.exe\u2066") == "rm \ufffdtxt.exe\ufffd"
+    assert TerminalFilter().feed("ok \u202e\x1b[31mred\x1b[0m".encode(), final=True) == "ok \ufffd\x1b[31mred\x1b[0m"

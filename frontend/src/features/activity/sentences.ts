@@ -47,6 +47,7 @@ const TONES: Record<string, Tone> = {
   'desktop.error': 'failed',
   'desktop.started': 'done',
   'approval.resolved': 'review',
+  'auth.failed': 'failed',
 };
 
 export const isShown = (event: LogEvent): boolean => !HIDDEN.has(event.type);
@@ -112,6 +113,15 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: `Key ${payload.name ?? ''} made`.trim(), detail: null };
     case 'key.revoked':
       return { words: `Key ${payload.name ?? ''} revoked`.trim(), detail: null };
+    case 'auth.signedIn':
+      return { words: payload.method === 'link' ? 'signed in with a link' : 'signed in with a key', detail: null };
+    case 'auth.signedOut':
+      return { words: `signed out${payload.name === event.actor?.name ? '' : `: ${payload.name}`}`, detail: null };
+    case 'auth.failed':
+      return {
+        words: `${plural(payload.count, 'attempt')} with a ${payload.method} that opens nothing`,
+        detail: payload.address === null ? 'from further addresses' : null,
+      };
     default:
       return { words: event.type, detail: null };
   }
