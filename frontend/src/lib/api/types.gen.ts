@@ -946,6 +946,17 @@ export interface components {
             taskApprovalMode: boolean;
         };
         /**
+         * Show
+         * @description Say which tasks a subscription with `output: "tail"` shows: tails come for these only, beginning with their last
+         *         lines. Each message replaces the one before; null is every task.
+         */
+        Show: {
+            /** @enum {unknown} */
+            op: "show";
+            id: string;
+            taskIds: string[] | null;
+        };
+        /**
          * SignIn
          * @description An API key, or the token of a one-time link.
          */
@@ -1580,6 +1591,7 @@ export type Review = components['schemas']['Review'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
+export type Show = components['schemas']['Show'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignInLink = components['schemas']['SignInLink'];
 export type Skipped = components['schemas']['Skipped'];
