@@ -40,6 +40,7 @@ HEADERS = {
     "Mission-Control-Log": ("string", "The log that the position belongs to."),
     "Mission-Control-Total": ("integer", "How many there are in all."),
     "Mission-Control-Position": ("integer", "Bytes recorded of the run; ask for output after it to go on."),
+    "Mission-Control-Removed": ("string", "`true` when recorded output was removed; what came before that is absent."),
     "Mission-Control-Lines": ("integer", "Display lines of the run so far, the one that has not ended included."),
     "Mission-Control-From": ("integer", "The number of the first row's line."),
     "Mission-Control-Style": (

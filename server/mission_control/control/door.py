@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
+from ..domain.errors import Refused
 from ..log.sqlite import SqliteLog, open_sqlite_log
 from ..log.vault import Vault
 from .access import Access
@@ -14,6 +17,8 @@ from .desktops import Desktops
 from .journal import Journal, open_journal
 from .settings import Settings
 from .tasks import Tasks
+
+_logger = structlog.get_logger(__name__)
 
 
 class Control(NamedTuple):
@@ -38,10 +43,15 @@ async def open_control(directory: Path, *, free_bytes: Callable[[], int] | None 
         journal = open_journal(log)
         access = Access(journal)
         await access.load()
+        tasks = Tasks(journal)
+        try:
+            await tasks.finish_removals()
+        except Refused as refused:
+            _logger.warning("removed output is not cleared yet", reason=str(refused))
         yield Control(
             log=log,
             journal=journal,
-            tasks=Tasks(journal),
+            tasks=tasks,
             desktops=Desktops(journal, vault),
             settings=Settings(journal),
             access=access,

@@ -535,6 +535,7 @@ export interface components {
             "task.note"?: components["schemas"]["TaskNote"];
             "task.output"?: components["schemas"]["TaskOutput"];
             "task.outputGap"?: components["schemas"]["TaskOutputGap"];
+            "task.outputRemoved"?: components["schemas"]["TaskOutputRemoved"];
             "task.response"?: components["schemas"]["TaskResponse"];
             "task.progress"?: components["schemas"]["TaskProgress"];
             "approval.created"?: components["schemas"]["ApprovalCreated"];
@@ -1215,6 +1216,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             taskId: string;
@@ -1310,6 +1313,19 @@ export interface components {
             streams: {
                 [key: string]: number;
             };
+        };
+        /**
+         * TaskOutputRemoved
+         * @description A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+         *         output, progress and responses are gone from the log, while their digests stay.
+         */
+        TaskOutputRemoved: {
+            taskId: string;
+            desktopId: string;
+            version: number;
+            outputRemovedAt: string;
+            bytes: number;
+            lines: number;
         };
         /**
          * TaskPhase
@@ -1485,6 +1501,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             id: string;
@@ -1610,6 +1628,7 @@ export type TaskFailed = components['schemas']['TaskFailed'];
 export type TaskNote = components['schemas']['TaskNote'];
 export type TaskOutput = components['schemas']['TaskOutput'];
 export type TaskOutputGap = components['schemas']['TaskOutputGap'];
+export type TaskOutputRemoved = components['schemas']['TaskOutputRemoved'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskProgress = components['schemas']['TaskProgress'];
 export type TaskResponse = components['schemas']['TaskResponse'];
