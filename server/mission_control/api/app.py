@@ -63,16 +63,11 @@ TASKS = Answer(type=list[TaskView], headers=LISTED)
 DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
-OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
+RECORDED = (*SHOWN, "Mission-Control-Position", "Mission-Control-Removed")
+OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=RECORDED)
 LINES = Answer(
     media_types=("application/x-ndjson",),
-    headers=(
-        *SHOWN,
-        "Mission-Control-Position",
-        "Mission-Control-Lines",
-        "Mission-Control-From",
-        "Mission-Control-Style",
-    ),
+    headers=(*RECORDED, "Mission-Control-Lines", "Mission-Control-From", "Mission-Control-Style"),
 )
 APPLIED = Answer(type=AppliedView)
 NOTHING = Answer(status=204)
@@ -93,6 +88,7 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/tasks/{{id}}/review", t.review_task, "work", TASK, body=Review, refusals=(e.NOT_FOUND, e.TASK_NOT_IN_REVIEW), once=True),
     Route("POST", f"{MC}/tasks/{{id}}/retry", t.retry_task, "work", TASK_MADE, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED, e.DESKTOP_REMOVED), once=True),
     Route("GET", f"{MC}/tasks/{{id}}/output", t.task_output, "read", OUTPUT, query=queries.OutputQuery, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/tasks/{{id}}/output", t.remove_output, "administer", NOTHING, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED)),
     Route("GET", f"{MC}/tasks/{{id}}/output/lines", t.task_lines, "read", LINES, query=queries.LinesQuery, refusals=(e.NOT_FOUND,)),
     Route("GET", f"{MC}/tasks/{{id}}/output/find", t.find_in_output, "read", Answer(type=Found, headers=SHOWN), query=queries.FindQuery, refusals=(e.NOT_FOUND, e.BAD_PATTERN, e.PATTERN_TOO_SLOW)),
     Route("GET", f"{MC}/tasks/{{id}}/events", t.task_events, "read", EVENTS, query=queries.EventsQuery, refusals=(e.NOT_FOUND,)),

@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
+from ..domain.errors import Refused
 from ..log.sqlite import SqliteLog, open_sqlite_log
 from ..log.vault import Vault
 from .access import Access
@@ -15,6 +18,8 @@ from .desktops import Desktops
 from .journal import Journal, open_journal
 from .settings import Settings
 from .tasks import Tasks
+
+_logger = structlog.get_logger(__name__)
 
 
 class Control(NamedTuple):
@@ -44,11 +49,16 @@ async def open_control(
         journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()
+        tasks = Tasks(journal)
+        try:
+            await tasks.finish_removals()
+        except Refused as refused:
+            _logger.warning("removed output is not cleared yet", reason=str(refused))
         try:
             yield Control(
                 log=log,
                 journal=journal,
-                tasks=Tasks(journal),
+                tasks=tasks,
                 desktops=Desktops(journal, vault),
                 settings=Settings(journal),
                 access=access,

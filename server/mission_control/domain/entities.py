@@ -65,6 +65,7 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     created_by: Actor
     archived: bool = False
+    output_removed_at: Time | None = None
     version: int = 1
 
 

@@ -199,6 +199,19 @@ class TaskOutputGap(Value, frozen=True, kw_only=True):
     streams: dict[Stream, int] = {}
 
 
+class TaskOutputRemoved(Value, frozen=True, kw_only=True):
+    """A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+    output, progress and responses are gone from the log, while their digests stay."""
+
+    TYPE: ClassVar[str] = "task.outputRemoved"
+    task_id: str
+    desktop_id: str
+    version: int
+    output_removed_at: Time
+    bytes: int
+    lines: int
+
+
 class TaskResponse(Value, frozen=True, kw_only=True):
     """The head of an agent endpoint's answer, ahead of its body."""
 
@@ -377,6 +390,7 @@ Event = (
     | TaskNote
     | TaskOutput
     | TaskOutputGap
+    | TaskOutputRemoved
     | TaskResponse
     | TaskProgress
     | ApprovalCreated

@@ -34,6 +34,7 @@ from .events import (
     TaskCompleted,
     TaskCreated,
     TaskFailed,
+    TaskOutputRemoved,
     TaskPhase,
     TaskReview,
     TaskStarted,
@@ -397,3 +398,19 @@ def archive(task: Task, *, at: Time) -> list[Event]:
         raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
     version = task.version + 1 + len(cancelled)
     return [*cancelled, TaskArchived(task_id=task.id, desktop_id=task.desktop_id, version=version)]
+
+
+def remove_output(task: Task, *, at: Time, bytes: int, lines: int) -> list[Event]:
+    """Remove what is recorded of its runs, which is so much; not while it runs."""
+    if task.status == "running":
+        raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
+    return [
+        TaskOutputRemoved(
+            task_id=task.id,
+            desktop_id=task.desktop_id,
+            version=task.version + 1,
+            output_removed_at=at,
+            bytes=bytes,
+            lines=lines,
+        )
+    ]

@@ -23,7 +23,18 @@ import aiosqlite
 import msgspec
 
 from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Settings, Task
-from ..domain.events import Event, Stream, TaskCreated, TaskEnd, TaskOutput, TaskOutputGap, decode_event, subject_of
+from ..domain.events import (
+    Event,
+    Stream,
+    TaskCreated,
+    TaskEnd,
+    TaskOutput,
+    TaskOutputGap,
+    TaskOutputRemoved,
+    decode_event,
+    subject_of,
+)
+from ..domain.filters import BULK_TYPES
 from ..domain.fold import State
 from ..domain.output import RunPosition, decode_text
 from ..domain.values import StreamSums
@@ -81,6 +92,12 @@ class Record(NamedTuple):
     chain: bytes
 
 
+STILL_THERE = (
+    "select exists (select 1 from events indexed by events_by_task where task_id = ? and seq < ?"  # noqa: S608
+    f" and type in ({', '.join(repr(type) for type in sorted(BULK_TYPES))}) and body is not null)"
+    " and not exists (select 1 from removals where task_id = ?)"
+)
+
 _AS_STORED = {name: f"cast({name} as blob)" for name in ("body", "body_sha256", "chain")}  # whatever damage made of it
 
 
@@ -115,6 +132,9 @@ class Checker:
         self._ended: dict[str, bytes] = {}  # tasks that are over, encoded: they are many, and seldom looked at again
         self._runs: dict[str, _Run] = {}
         self._listed: Counter[str] = Counter()
+        self._without_payload: dict[str, int] = {}  # tasks with events that lack theirs: the last of them
+        self._with_payload: set[str] = set()  # tasks with output that is there
+        self.removed: dict[str, int] = {}  # tasks whose output was removed though it was there just before, and where
         self._events = self._tasks = self._run_count = self._bytes = 0
         self._problem_count = 0
         self._problems: list[Problem] = []
@@ -144,9 +164,10 @@ class Checker:
                 )
         self.seq, self._chain = record.seq, record.chain  # as stored: one damage is one problem, not all that follows
         if record.body is None:
-            if record.task_id is not None:
-                self._run(record.task_id).is_known = False
+            self._check_absent(record)
             return
+        if record.task_id is not None and record.type in BULK_TYPES:
+            self._with_payload.add(record.task_id)
         try:
             event = decode_event(record.type, record.body)
         except KeyError:
@@ -156,6 +177,20 @@ class Checker:
         else:
             self._check_subject(record, event)
             self._check_event(record.seq, event)
+
+    def _check_absent(self, record: Record) -> None:
+        """A payload may only be gone where a person removed the output of a task."""
+        if record.task_id is None or record.type not in BULK_TYPES:
+            self.problem("its payload is gone, which nobody can remove", record.seq)
+            return
+        self._run(record.task_id).is_known = False
+        self._without_payload[record.task_id] = record.seq
+
+    def _check_removed(self, seq: int, task_id: str) -> None:
+        self._without_payload.pop(task_id, None)
+        if task_id in self._with_payload:
+            self._with_payload.discard(task_id)
+            self.removed[task_id] = seq  # either it went after it was read, or it is there still
 
     def _check_seal(self, record: Record) -> None:
         seq, follows = record.seq, record.seq == self.seq + 1
@@ -193,6 +228,9 @@ class Checker:
                 self._check_output(seq, event, task)
             case TaskOutputGap():
                 self._run(event.task_id).is_known = False
+            case TaskOutputRemoved():
+                self._check_removed(seq, event.task_id)
+                self._check_step(seq, task, self._state.apply(event))
             case _:
                 before = task if task_id is not None else self._state.desktops.get(desktop_id or "")
                 try:
@@ -321,6 +359,11 @@ class Checker:
         if (shown or [Settings()]) != [self._state.settings]:
             self.problem("the table of settings shows others than the events")
 
+    def compare_removed(self, id: str, left: tuple[Any, ...]) -> None:
+        """Whether output that was removed is there, and nothing is at work on it: a row of `STILL_THERE`."""
+        if left[0]:
+            self.problem(f"output of task {id} was removed, and some of it is there still")
+
     def compare_counts(self, rows: Rows) -> None:
         """Rows of `task_counts`: `status, count`; after the tasks."""
         for status, count in rows:
@@ -339,10 +382,12 @@ class Checker:
                 self.problem(f"there is still a credential of key {owner}, which is gone")
 
     def finish(self) -> None:
-        """What was not ticked off is missing from its table; and so are the events of heads that were noted."""
+        """What was not ticked off is missing from its table or the log; and so is what a noted head stands for."""
         for seq, noted in self._heads.items():
             for line, head in noted:
                 self.problem(f"the log ends at event {self.seq}, but event {seq} was noted at {head.at} (line {line})")
+        for id, seq in self._without_payload.items():
+            self.problem(f"output of task {id} is gone up to here, and no event says that it was removed", seq)
         tables: tuple[tuple[str, Iterable[str]], ...] = (
             ("tasks", [*self._state.tasks, *self._ended]),
             ("runs", [id for id, run in self._runs.items() if run.position.position]),
@@ -452,6 +497,9 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         while rows := await snapshot.rows(sql, (after,)):
             compare(rows)
             after = rows[-1][0]
+    for id, seq in checker.removed.items():
+        (left,) = await snapshot.rows(STILL_THERE, (id, seq, id))
+        checker.compare_removed(id, left)
     checker.compare_settings(await snapshot.rows("select doc from settings"))
     checker.compare_counts(await snapshot.rows("select status, count from task_counts"))
     checker.finish()

@@ -570,6 +570,7 @@ export interface components {
             "task.note"?: components["schemas"]["TaskNote"];
             "task.output"?: components["schemas"]["TaskOutput"];
             "task.outputGap"?: components["schemas"]["TaskOutputGap"];
+            "task.outputRemoved"?: components["schemas"]["TaskOutputRemoved"];
             "task.response"?: components["schemas"]["TaskResponse"];
             "task.progress"?: components["schemas"]["TaskProgress"];
             "approval.created"?: components["schemas"]["ApprovalCreated"];
@@ -1026,6 +1027,17 @@ export interface components {
             taskApprovalMode: boolean;
         };
         /**
+         * Show
+         * @description Say which tasks a subscription with `output: "tail"` shows: tails come for these only, beginning with their last
+         *         lines. Each message replaces the one before; null is every task.
+         */
+        Show: {
+            /** @enum {unknown} */
+            op: "show";
+            id: string;
+            taskIds: string[] | null;
+        };
+        /**
          * SignIn
          * @description An API key, or the token of a one-time link.
          */
@@ -1284,6 +1296,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             taskId: string;
@@ -1379,6 +1393,19 @@ export interface components {
             streams: {
                 [key: string]: number;
             };
+        };
+        /**
+         * TaskOutputRemoved
+         * @description A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+         *         output, progress and responses are gone from the log, while their digests stay.
+         */
+        TaskOutputRemoved: {
+            taskId: string;
+            desktopId: string;
+            version: number;
+            outputRemovedAt: string;
+            bytes: number;
+            lines: number;
         };
         /**
          * TaskPhase
@@ -1554,6 +1581,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             id: string;
@@ -1665,6 +1694,7 @@ export type SessionView = components['schemas']['SessionView'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
+export type Show = components['schemas']['Show'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignInLink = components['schemas']['SignInLink'];
 export type Skipped = components['schemas']['Skipped'];
@@ -1683,6 +1713,7 @@ export type TaskFailed = components['schemas']['TaskFailed'];
 export type TaskNote = components['schemas']['TaskNote'];
 export type TaskOutput = components['schemas']['TaskOutput'];
 export type TaskOutputGap = components['schemas']['TaskOutputGap'];
+export type TaskOutputRemoved = components['schemas']['TaskOutputRemoved'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskProgress = components['schemas']['TaskProgress'];
 export type TaskResponse = components['schemas']['TaskResponse'];
