@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
+from .domain.addresses import networks_of
+
 CONFIG_FILE = "mission-control.toml"
 ENVIRONMENT_PREFIX = "MISSION_CONTROL_"
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - listens on every interface; no name of its own
+LISTS = ("allowed_hosts", "agent_networks")  # with commas, in the environment
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -37,6 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_network: bool = False  # listen beyond loopback without TLS: something in front must encrypt
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    agent_networks: tuple[str, ...] = ()  # in which agents may be asked, beside the loopback of their desktop
     run_patience_seconds: float = 24 * 3600.0  # for which a run waits for a desktop that is away
     cancel_runs: bool = False  # when it stops, instead of leaving them to their desktops
     log_level: str = "info"  # debug, info, warning, error
@@ -68,7 +72,7 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str] = os.en
     for name in fields:
         text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
-            values[name] = tuple(filter(None, text.split(","))) if name == "allowed_hosts" else text
+            values[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
     values |= given
     path = environment.get(ENVIRONMENT_PREFIX + "CONFIG")
     file = Path(path) if path else Path(values.get("data_dir") or default_data_dir(environment)) / CONFIG_FILE
@@ -102,6 +106,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
     if config.run_patience_seconds <= 0:
         raise ConfigError("The patience with a desktop that is away is more than 0 seconds.")
+    try:
+        networks_of(config.agent_networks)
+    except ValueError as error:
+        raise ConfigError(f"An agent network is one such as 10.0.0.0/8 or 192.168.7.20: {error}.") from None
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("TLS needs both --tls-cert and --tls-key.")
     if not config.is_loopback and not config.tls and not config.allow_network:

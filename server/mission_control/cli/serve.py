@@ -28,6 +28,13 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, Parameter(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, Parameter(help="Its private key (PEM).")] = None,
+    agent_network: Annotated[
+        list[str] | None,
+        Parameter(
+            help="A network in which agents may be asked, such as 10.0.0.0/8, beside the loopback of their desktop; "
+            "may be given several times."
+        ),
+    ] = None,
     run_patience_seconds: Annotated[
         float | None,
         Parameter(help="How long a run waits for a desktop that is away, before it fails. [default: 86400, a day]"),
@@ -54,6 +61,7 @@ def serve(
         "demo": demo,
         "allowed_hosts": tuple(allowed_host) if allowed_host else None,
         "allow_network": allow_network,
+        "agent_networks": tuple(agent_network) if agent_network else None,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "run_patience_seconds": run_patience_seconds,

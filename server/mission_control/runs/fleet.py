@@ -19,6 +19,7 @@ import structlog
 
 from ..control.door import Control
 from ..domain import desktops
+from ..domain.addresses import Network
 from ..domain.desktops import NewSsh, Reached
 from ..domain.entities import Agent, Desktop, HostKey, OutpostFacts
 from ..domain.errors import Refused
@@ -75,7 +76,8 @@ class _Watch:
 class Fleet:
     """All desktops of this server. Made by `open_fleet`."""
 
-    def __init__(self, control: Control, group: anyio.abc.TaskGroup) -> None:
+    def __init__(self, control: Control, group: anyio.abc.TaskGroup, agent_networks: tuple[Network, ...] = ()) -> None:
+        self.agent_networks = agent_networks
         self._control = control
         self._group = group
         self._watches: dict[str, _Watch] = {}
@@ -361,7 +363,7 @@ class Fleet:
     async def _endpoint(self, desktop_id: str, agent: Agent) -> probe.AgentEndpoint:
         """Where an agent is asked, with its token opened. Raises SecretUnreadable."""
         token = await self._control.desktops.secret(desktop_id, "agentToken")
-        return probe.AgentEndpoint(agent.url, token, agent.kind, agent.via)
+        return probe.AgentEndpoint(agent.url, token, agent.kind, agent.via, self.agent_networks)
 
     async def _target(self, desktop: Desktop) -> SshTarget:
         """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""
@@ -427,10 +429,13 @@ def _seconds_until(moment_ms: int | None) -> float | None:
 
 
 @asynccontextmanager
-async def open_fleet(control: Control) -> AsyncGenerator[Fleet]:
-    """Keep connections to all desktops while the block is open."""
+async def open_fleet(control: Control, *, agent_networks: tuple[Network, ...] = ()) -> AsyncGenerator[Fleet]:
+    """Keep connections to all desktops while the block is open.
+
+    `agent_networks` are those in which agents may be asked, beside the loopback of their desktop.
+    """
     async with anyio.create_task_group() as group:
-        fleet = Fleet(control, group)
+        fleet = Fleet(control, group, agent_networks)
         after = control.log.head
         for desktop in list((await control.journal.ready()).desktops.values()):
             # As the last server left it; it is up again when it says so.
