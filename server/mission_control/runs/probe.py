@@ -102,7 +102,9 @@ async def check(
     """
     attempt, steps = Attempt(), list[Step]()
     try:
-        if target.host_key is None:  # nobody is logged in there, but whether it answers can be said
+        if (
+            target.host_key is None and target.host_authority is None
+        ):  # nobody is logged in there, but whether it answers can be said
             await offered_host_keys(target, limits=limits)
             attempt.connected_s = monotonic()
         async with open_connection(target, limits=limits, attempt=attempt) as connection:
@@ -256,7 +258,7 @@ def _step_of(attempt: Attempt, failure: SshFailure) -> StepName:
         return (
             "connect" if attempt.connected_s is None else "host_key" if attempt.verified_s is None else "authenticate"
         )
-    if failure.code in ("host_key_unknown", "host_key_changed"):
+    if failure.code in ("host_key_unknown", "host_key_changed", "host_key_revoked", "host_certificate_invalid"):
         return "host_key"
     if failure.code in ("auth_failed", "agent_unavailable", "key_invalid", "key_passphrase_wrong"):
         return "authenticate"
