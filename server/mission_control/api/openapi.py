@@ -37,6 +37,12 @@ HEADERS = {
     "Mission-Control-Log": ("string", "The log that the position belongs to."),
     "Mission-Control-Total": ("integer", "How many there are in all."),
     "Mission-Control-Position": ("integer", "Bytes recorded of the run; ask for output after it to go on."),
+    "Mission-Control-Lines": ("integer", "Display lines of the run so far, the one that has not ended included."),
+    "Mission-Control-From": ("integer", "The number of the first row's line."),
+    "Mission-Control-Style": (
+        "string",
+        "SGR parameters in force at the first row, by stream, as `o=1;31, e=, r=`: what was set at most 64 KiB before.",
+    ),
     "Link": ("string", 'The rest of the list, as `<…>; rel="next"`, when it was cut.'),
     "Location": ("string", "The address of what was made."),
     "Set-Cookie": ("string", "The session's cookie."),

@@ -16,9 +16,11 @@ from ..domain.errors import FieldError, invalid, invalid_fields
 from ..domain.events import EVENTS
 from ..domain.filters import PATTERNS, types_of
 from ..domain.values import Value
+from ..streams.lines import PAGE_LINES_MAX
 from .bodies import explain
 
 VALUE_CHARACTERS_MAX = 2000
+FOUND_LINES_MAX = 10_000  # numbers in one answer
 
 Text = Annotated[str, Meta(extra_json_schema={"maxLength": VALUE_CHARACTERS_MAX})]
 EventType = Annotated[str, Meta(extra_json_schema={"enum": [*PATTERNS, *EVENTS]})]
@@ -31,7 +33,11 @@ class NoQuery(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
-    """Which tasks, in which order; `before` is the id of the last task of the page before."""
+    """Which tasks, in which order; `before` is the id of the last task of the page before.
+
+    `q` is looked for in content, title and labels without regard to case, and may be a whole id. `since` and `until`
+    are RFC 3339 times: of the end with `order=ended`, else of the creation; `until` itself is left out.
+    """
 
     status: tuple[TaskStatus, ...] = ()
     desktop_id: Text | None = None
@@ -39,9 +45,18 @@ class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     batch_id: Text | None = None
     label: Text | None = None
     q: Text | None = None
+    created_by: Text | None = None
+    since: Text | None = None
+    until: Text | None = None
     order: Literal["created", "ended", "queue"] = "created"
     before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
+
+
+class OverviewQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """How many hours the figures look back, the present one included."""
+
+    hours: Annotated[int, Meta(ge=1, le=limits.OVERVIEW_HOURS_MAX)] = 24
 
 
 class CancelQuery(Value, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +76,28 @@ class OutputQuery(Value, frozen=True, forbid_unknown_fields=True):
     after: Position | None = None
     tail: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     format: Literal["text", "ndjson"] = "text"
+
+
+class LinesQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """From which display line on, or the last ones; at most so many. `log` is the id of the log that the caller knows:
+    a page that cannot change any more may then be kept."""
+
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    count: Annotated[int, Meta(ge=1, le=PAGE_LINES_MAX)] = PAGE_LINES_MAX
+    tail: Annotated[int, Meta(ge=0, le=PAGE_LINES_MAX)] | None = None
+    log: str | None = None
+
+
+class FindQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """What to find, from which display line on: a text, or with `regex` a regular expression (Python's); with `case`,
+    upper and lower case differ. At most `limit` line numbers are answered; all that were found are counted."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=1000)]
+    regex: bool = False
+    case: bool = False
+    stream: Literal["stdout", "stderr", "response", "all"] = "all"
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    limit: Annotated[int, Meta(ge=0, le=FOUND_LINES_MAX)] = FOUND_LINES_MAX
 
 
 class EventsQuery(Value, frozen=True, forbid_unknown_fields=True):
