@@ -116,7 +116,7 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{DESKTOPS}/stream", sse.desktops_stream, "read", STREAM, query=queries.DesktopsStreamQuery, streams=True, about="several"),
     Route("GET", f"{DESKTOPS}/{{id}}", desktops.read_desktop, "read", Answer(type=DesktopView, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("PATCH", f"{DESKTOPS}/{{id}}", desktops.edit_desktop, "administer", DESKTOP, body=DesktopEdit, refusals=(*EDITED, e.DESKTOP_REMOVED, e.SECRET_NEEDED)),
-    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS)),
+    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS, e.DESKTOP_IS_JUMP)),
     Route("POST", f"{DESKTOPS}/{{id}}/start", desktops.start_desktop, "administer", DESKTOP, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/stop", desktops.stop_desktop, "administer", DESKTOP, query=queries.StopQuery, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/restart", desktops.restart_desktop, "administer", DESKTOP, refusals=GONE),

@@ -656,7 +656,8 @@ export interface components {
         };
         /**
          * KeyAuth
-         * @description A private key in OpenSSH or PEM form.
+         * @description A private key in OpenSSH or PEM form, and where its hosts want one, the certificate (`…-cert.pub`) that goes
+         *         with it.
          */
         KeyAuth: {
             /** @enum {unknown} */
@@ -664,6 +665,8 @@ export interface components {
             privateKey: string;
             /** @default null */
             passphrase?: string | null;
+            /** @default null */
+            certificate?: string | null;
         };
         /**
          * KeyCreated
@@ -844,7 +847,9 @@ export interface components {
         };
         /**
          * NewSsh
-         * @description Where a desktop is.
+         * @description Where a desktop is. It is trusted by the fingerprint of its host key, or because `hostAuthority` signed it.
+         *
+         *         `jump` is the id of another desktop through which the way leads.
          */
         NewSsh: {
             host: string;
@@ -854,6 +859,12 @@ export interface components {
             username?: string | null;
             /** @default null */
             hostKeyFingerprint?: string | null;
+            /** @default null */
+            hostAuthority?: string | null;
+            /** @default [] */
+            revokedHostKeys?: string[];
+            /** @default null */
+            jump?: string | null;
             auth: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
@@ -1071,7 +1082,10 @@ export interface components {
         };
         /**
          * Ssh
-         * @description Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first.
+         * @description Where and how a desktop is reached.
+         *
+         *         It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
+         *         `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
          */
         Ssh: {
             host: string;
@@ -1086,16 +1100,26 @@ export interface components {
             offeredFingerprints: string[];
             /** @default [] */
             offeredHostKeys: components["schemas"]["HostKey"][];
+            /** @default null */
+            hostAuthority: string | null;
+            /** @default [] */
+            revokedHostKeys: string[];
+            /** @default null */
+            jump: string | null;
         };
         /**
          * SshEdit
-         * @description Changes of the address or sign-in; absent fields stay.
+         * @description Changes of the address or sign-in; absent fields stay. A confirmed fingerprint takes the place of an authority,
+         *         and an authority that of a fingerprint.
          */
         SshEdit: {
             host?: string;
             port?: number;
             username?: string | null;
             hostKeyFingerprint?: string;
+            hostAuthority?: string | null;
+            revokedHostKeys?: string[];
+            jump?: string | null;
             auth?: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
