@@ -22,6 +22,7 @@ from mission_control.domain.tasks import RunEnd
 from mission_control.domain.values import Error, StreamSums
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from mission_control.log.event_log import RunRow
+from mission_control.log.schema import VERSION
 from mission_control.log.sqlite import NewerSchema, open_sqlite_log
 from mission_control.log.verify import PROBLEMS_MAX, Record, verify, verify_directory
 from mission_control.log.writer import link
@@ -300,7 +301,7 @@ async def test_what_is_no_log_is_said_and_nothing_is_made(tmp_path: Path):
 
 
 async def test_a_log_of_a_newer_version_is_not_judged(history: Path):
-    change(history, "pragma user_version = 2")
+    change(history, f"pragma user_version = {VERSION + 1}")
     with pytest.raises(NewerSchema):
         await verify_directory(history)
 

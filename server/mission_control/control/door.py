@@ -12,6 +12,7 @@ from ..log.vault import Vault
 from .access import Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
+from .secrets import Secrets
 from .settings import Settings
 from .tasks import Tasks
 
@@ -23,6 +24,7 @@ class Control(NamedTuple):
     journal: Journal
     tasks: Tasks
     desktops: Desktops
+    secrets: Secrets
     settings: Settings
     access: Access
 
@@ -38,11 +40,14 @@ async def open_control(directory: Path, *, free_bytes: Callable[[], int] | None 
         journal = open_journal(log)
         access = Access(journal)
         await access.load()
+        secrets = Secrets(journal, vault)
+        await secrets.load()
         yield Control(
             log=log,
             journal=journal,
-            tasks=Tasks(journal),
+            tasks=Tasks(journal, vault),
             desktops=Desktops(journal, vault),
+            secrets=secrets,
             settings=Settings(journal),
             access=access,
         )

@@ -21,6 +21,7 @@ from .entities import (
     OutpostFacts,
     OutpostOptions,
     Phase,
+    SecretFacts,
     Settings,
     Ssh,
     TaskFacts,
@@ -56,6 +57,7 @@ class TaskUpdated(Value, frozen=True, kw_only=True):
     requires_approval: Maybe[bool] = UNSET
     timeout_seconds: Maybe[int | None] = UNSET
     env: Maybe[dict[str, str]] = UNSET
+    secrets: Maybe[tuple[str, ...]] = UNSET
     cwd: Maybe[str | None] = UNSET
     tty: Maybe[bool] = UNSET
 
@@ -118,6 +120,7 @@ class TaskEnd(Value, frozen=True, kw_only=True):
     usage: Maybe[Usage | None] = UNSET
     left_running: Maybe[tuple[LeftRunning, ...] | None] = UNSET
     streams: Maybe[dict[Stream, StreamSums]] = UNSET
+    masked_count: Maybe[int] = UNSET
     feedback: Maybe[str | None] = UNSET
 
 
@@ -168,8 +171,9 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     """A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
 
     `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-    came after the task had failed because its desktop was away.
+    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `masked` tells
+    where in the stream secrets stood, as offset and length: there, a `*` stands for each byte but line ends. `late`
+    marks what came after the task had failed because its desktop was away.
     """
 
     TYPE: ClassVar[str] = "task.output"
@@ -183,6 +187,7 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     crc: int
     text: Maybe[str] = UNSET
     base64: Maybe[str] = UNSET
+    masked: Maybe[tuple[tuple[int, int], ...]] = UNSET
     late: Maybe[bool] = UNSET
 
 
@@ -309,6 +314,28 @@ class SettingsUpdated(Settings, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "settings.updated"
 
 
+class SecretCreated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret was made; its value is not in the log. The payload is all that may be known of it."""
+
+    TYPE: ClassVar[str] = "secret.created"
+    secret_name: str
+
+
+class SecretUpdated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret got another value. The payload is as when it was made."""
+
+    TYPE: ClassVar[str] = "secret.updated"
+    secret_name: str
+
+
+class SecretRemoved(Value, frozen=True, kw_only=True):
+    """A named secret is gone, with its value."""
+
+    TYPE: ClassVar[str] = "secret.removed"
+    secret_name: str
+    removed_at: Time
+
+
 class KeyCreated(Value, frozen=True, kw_only=True):
     """A key was made; neither the key nor its digest is in the log."""
 
@@ -356,6 +383,9 @@ Event = (
     | DesktopAgentReady
     | DesktopRemoved
     | SettingsUpdated
+    | SecretCreated
+    | SecretUpdated
+    | SecretRemoved
     | KeyCreated
     | KeyRevoked
 )
@@ -380,7 +410,7 @@ def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str |
     def first(*names: str) -> str | None:
         return next((name for name in names if name in kind.__struct_fields__), None)
 
-    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id")
+    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "secret_name", "task_id", "desktop_id")
 
 
 _SUBJECT = {kind: _fields_of_subject(kind) for kind in EVENTS.values()}  # asked for every event that is appended

@@ -40,7 +40,7 @@ class PromptRun:
         self._turns = turns
         self._recorder = recorder
         self._started_s = monotonic()
-        self._cutter = OutputCutter()
+        self._cutter = OutputCutter(patterns=recorder.patterns)
         self._parser: ResponseParser | None = None  # of the answer that is coming in
         self._stop: Error | None = None
         self._scope = anyio.CancelScope()

@@ -138,6 +138,8 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -493,6 +495,9 @@ export interface components {
             "desktop.agentReady"?: components["schemas"]["DesktopAgentReady"];
             "desktop.removed"?: components["schemas"]["DesktopRemoved"];
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
+            "secret.created"?: components["schemas"]["SecretCreated"];
+            "secret.updated"?: components["schemas"]["SecretUpdated"];
+            "secret.removed"?: components["schemas"]["SecretRemoved"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
         };
@@ -694,6 +699,14 @@ export interface components {
             directory?: string | null;
         };
         /**
+         * NewSecret
+         * @description A secret as a person gives it; the value is never answered again.
+         */
+        NewSecret: {
+            name: string;
+            value: string;
+        };
+        /**
          * NewSsh
          * @description Where a desktop is.
          */
@@ -728,6 +741,8 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -826,6 +841,54 @@ export interface components {
             feedback?: string | null;
             /** @default false */
             retry?: boolean;
+        };
+        /**
+         * Secret
+         * @description A named secret as it is now. Its name is that of the variable in which a command gets it.
+         */
+        Secret: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            name: string;
+        };
+        /**
+         * SecretCreated
+         * @description A named secret was made; its value is not in the log. The payload is all that may be known of it.
+         */
+        SecretCreated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
+        };
+        /**
+         * SecretEdit
+         * @description Another value for a secret.
+         */
+        SecretEdit: {
+            value: string;
+        };
+        /**
+         * SecretRemoved
+         * @description A named secret is gone, with its value.
+         */
+        SecretRemoved: {
+            secretName: string;
+            removedAt: string;
+        };
+        /**
+         * SecretUpdated
+         * @description A named secret got another value. The payload is as when it was made.
+         */
+        SecretUpdated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
         };
         /**
          * Settings
@@ -1007,6 +1070,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1033,6 +1097,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1094,10 +1159,14 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
@@ -1121,6 +1190,7 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1148,6 +1218,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1164,8 +1235,9 @@ export interface components {
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
          *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-         *         came after the task had failed because its desktop was away.
+         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `masked` tells
+         *         where in the stream secrets stood, as offset and length: there, a `*` stands for each byte but line ends. `late`
+         *         marks what came after the task had failed because its desktop was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1179,6 +1251,10 @@ export interface components {
             crc: number;
             text?: string;
             base64?: string;
+            masked?: [
+                number,
+                number
+            ][];
             late?: boolean;
         };
         /**
@@ -1264,6 +1340,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1298,6 +1375,7 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1360,10 +1438,14 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
@@ -1447,6 +1529,7 @@ export type NewBatch = components['schemas']['NewBatch'];
 export type NewDesktop = components['schemas']['NewDesktop'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewOutpost = components['schemas']['NewOutpost'];
+export type NewSecret = components['schemas']['NewSecret'];
 export type NewSsh = components['schemas']['NewSsh'];
 export type NewTask = components['schemas']['NewTask'];
 export type OutpostFacts = components['schemas']['OutpostFacts'];
@@ -1457,6 +1540,11 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type Secret = components['schemas']['Secret'];
+export type SecretCreated = components['schemas']['SecretCreated'];
+export type SecretEdit = components['schemas']['SecretEdit'];
+export type SecretRemoved = components['schemas']['SecretRemoved'];
+export type SecretUpdated = components['schemas']['SecretUpdated'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
