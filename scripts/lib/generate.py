@@ -81,6 +81,36 @@ def wire_types() -> str:
     return f"// Made by scripts/generate from the server's types. Not edited by hand.\n{types}"
 
 
+def keys_page() -> str:
+    """The page of all keys, from the table that feeds the dashboard's handlers."""
+    registry = ROOT / "frontend" / "src" / "lib" / "keys" / "registry.ts"
+    row = re.compile(r"\{ id: '([\w-]+)', keys: '([^']+)', label: '([^']+)', group: '(\w+)'")
+    rows = row.findall(registry.read_text())
+    if len(rows) != registry.read_text().count("  { id: "):
+        raise NotMade("frontend/src/lib/keys/registry.ts has a key that is not one line: id, keys, label, group")
+    parts = [
+        f"## {group}\n\n| keys | |\n|---|---|\n"
+        + "".join(f"| {_keys_in_words(keys)} | {label} |\n" for _, keys, label, its in rows if its == group)
+        for group in dict.fromkeys(group for *_, group in rows)
+    ]
+    return """# Keys
+
+Every key of the dashboard; <kbd>?</kbd> shows the same there. They are off in text fields and dialogs, never take what
+the browser uses itself, and can be switched off in Settings (all but those with <kbd>Ctrl</kbd>). Letters of a pair are
+pressed one after the other. This page is made by `scripts/generate` from the table that the dashboard itself reads.
+
+""" + "\n".join(parts)
+
+
+def _keys_in_words(keys: str) -> str:
+    """`Mod+k` as `<kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>K</kbd>`."""
+    if keys.startswith("Mod+"):
+        return f"<kbd>Ctrl</kbd> or <kbd>⌘</kbd> {_keys_in_words(keys.removeprefix('Mod+'))}"
+    pressed = [f"Shift {key}" if len(key) == 1 and key.isupper() else key for key in keys.split(" ")]
+    shown = " ".join(pressed).replace("Escape", "Esc").split(" ")
+    return " ".join(f"<kbd>{key.upper() if len(key) == 1 else key}</kbd>" for key in shown)
+
+
 def _output(command: list[str]) -> str:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if result.returncode != 0:
@@ -111,6 +141,7 @@ Digest of what `pyproject.toml` asked for: `{digest}`
 
 FILES: dict[Path, Callable[[], str]] = {
     DECISIONS / "README.md": decisions_index,
+    ROOT / "docs" / "keys.md": keys_page,
     ROOT / "frontend" / "src" / "lib" / "api" / "types.gen.ts": wire_types,
 }
 # Not written by scripts/generate: only scripts/lock may say that the pins are current.

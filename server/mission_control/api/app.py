@@ -18,6 +18,7 @@ from ..domain.keys import NewKey
 from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
+from ..streams.find import Found
 from . import (
     activity,
     approvals,
@@ -43,6 +44,7 @@ from .static import Dashboard
 from .views import (
     AppliedView,
     BatchCreated,
+    BatchDetail,
     BatchView,
     CheckView,
     DesktopView,
@@ -74,6 +76,16 @@ DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
 OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
+LINES = Answer(
+    media_types=("application/x-ndjson",),
+    headers=(
+        *SHOWN,
+        "Mission-Control-Position",
+        "Mission-Control-Lines",
+        "Mission-Control-From",
+        "Mission-Control-Style",
+    ),
+)
 APPLIED = Answer(type=AppliedView)
 NOTHING = Answer(status=204)
 CANNOT_RUN = (e.DESKTOP_NOT_RUNNING, e.AGENT_NOT_READY, e.AGENT_NOT_CONFIGURED, e.DESKTOP_QUEUE_FULL, e.DESKTOP_REMOVED)
@@ -93,11 +105,13 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/tasks/{{id}}/review", t.review_task, "work", TASK, body=Review, refusals=(e.NOT_FOUND, e.TASK_NOT_IN_REVIEW), once=True),
     Route("POST", f"{MC}/tasks/{{id}}/retry", t.retry_task, "work", TASK_MADE, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED, e.DESKTOP_REMOVED), once=True),
     Route("GET", f"{MC}/tasks/{{id}}/output", t.task_output, "read", OUTPUT, query=queries.OutputQuery, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/tasks/{{id}}/output/lines", t.task_lines, "read", LINES, query=queries.LinesQuery, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/tasks/{{id}}/output/find", t.find_in_output, "read", Answer(type=Found, headers=SHOWN), query=queries.FindQuery, refusals=(e.NOT_FOUND, e.BAD_PATTERN, e.PATTERN_TOO_SLOW)),
     Route("GET", f"{MC}/tasks/{{id}}/events", t.task_events, "read", EVENTS, query=queries.EventsQuery, refusals=(e.NOT_FOUND,)),
 
     Route("GET", f"{MC}/batches", batches.list_batches, "read", Answer(type=list[BatchView], headers=LISTED), query=queries.BatchesQuery),
     Route("POST", f"{MC}/batches", batches.create_batch, "work", Answer(status=201, type=BatchCreated, headers=("Location",)), body=NewBatch, body_bytes_max=BATCH, refusals=CANNOT_RUN, once=True),
-    Route("GET", f"{MC}/batches/{{id}}", batches.read_batch, "read", Answer(type=BatchView, headers=SHOWN), refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/batches/{{id}}", batches.read_batch, "read", Answer(type=BatchDetail, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/run", batches.run_batch, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
     Route("POST", f"{MC}/batches/{{id}}/cancel", batches.cancel_batch, "work", APPLIED, refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/retry-failed", batches.retry_failed, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
@@ -109,7 +123,7 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
     Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
     Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
-    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN)),
+    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery),
 
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery),
     Route("GET", f"{MC}/activity/stream", sse.activity_stream, "read", STREAM, query=queries.ActivityStreamQuery, streams=True),

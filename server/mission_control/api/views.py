@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
-from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus
+from ..domain import limits
+from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus, TaskType
 from ..domain.keys import PREFIX
+from ..domain.shapes import Feedback, Id
 from ..domain.tasks import NewTask
 from ..domain.values import Actor, Role, Time, Value
 from ..domain.watching import CheckStep, Metrics
 
 PrincipalKind = Literal["key", "session", "local"]
+SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "maxItems": limits.BATCH_TASKS_MAX}
 
 
 class TaskView(Task, frozen=True, kw_only=True):
@@ -78,16 +82,32 @@ class StatusCounts(Value, frozen=True, kw_only=True):
 class NewBatch(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tasks that belong together: a list of them, or one for each of several desktops. `run` starts them all."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {
+                "properties": {"tasks": SEVERAL, "task": {"type": "null"}, "desktopIds": {"type": "null"}},
+                "required": ["tasks"],
+            },
+            {
+                "properties": {
+                    "tasks": {"type": "null"},
+                    "task": {"type": "object"},
+                    "desktopIds": SEVERAL | {"uniqueItems": True},
+                },
+                "required": ["task", "desktopIds"],
+            },
+        ]
+    }
     tasks: tuple[NewTask, ...] | None = None
     task: BatchTask | None = None
-    desktop_ids: tuple[str, ...] | None = None
+    desktop_ids: tuple[Id, ...] | None = None
     run: bool = False
 
 
 class BatchTask(NewTask, frozen=True, kw_only=True):
-    """The task that each of several desktops gets."""
+    """The task that each of several desktops gets; which ones stands in `desktopIds`."""
 
-    desktop_id: str = ""
+    desktop_id: Annotated[str, Meta(extra_json_schema={"maxLength": 0})] = ""
 
 
 class BatchCreated(Value, frozen=True, kw_only=True):
@@ -98,11 +118,29 @@ class BatchCreated(Value, frozen=True, kw_only=True):
 
 
 class BatchView(Value, frozen=True, kw_only=True):
-    """A batch: how its tasks stand, archived ones included."""
+    """A batch: how its tasks stand, archived ones included, and what its first task says about all of them."""
 
     id: str
     total: int
     counts: StatusCounts
+    title: str | None
+    content: str
+    type: TaskType
+    created_at: Time
+    created_by: Actor
+
+
+class DesktopCounts(Value, frozen=True, kw_only=True):
+    """How the tasks of a batch stand on one desktop."""
+
+    desktop_id: str
+    counts: StatusCounts
+
+
+class BatchDetail(BatchView, frozen=True, kw_only=True):
+    """A batch, and how it stands on each of its desktops."""
+
+    desktops: tuple[DesktopCounts, ...]
 
 
 class Skipped(Value, frozen=True, kw_only=True):
@@ -122,14 +160,24 @@ class AppliedView(Value, frozen=True, kw_only=True):
 class Review(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A person's decision; with `retry`, a rejection makes a follow-up task that carries the feedback."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"decision": {"const": "approve"}}},
+        "then": {"properties": {"retry": {"const": False}}},
+    }
     decision: Decision
-    feedback: str | None = None
+    feedback: Feedback | None = None
     retry: bool = False
 
 
 class SignIn(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An API key, or the token of a one-time link."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"properties": {"key": {"type": "string"}, "link": {"type": "null"}}, "required": ["key"]},
+            {"properties": {"key": {"type": "null"}, "link": {"type": "string"}}, "required": ["link"]},
+        ]
+    }
     key: str | None = None
     link: str | None = None
 
@@ -187,17 +235,58 @@ class Hour(Value, frozen=True, kw_only=True):
     cancelled: int = 0
 
 
-class Overview(Value, frozen=True, kw_only=True):
-    """The fleet in figures.
+class Durations(Value, frozen=True, kw_only=True):
+    """How long (ms) tasks ran that are done: half of them at most `p50`, nine of ten at most `p90`, and so on."""
 
-    `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+    count: int
+    mean: float
+    p50: int
+    p90: int
+    p99: int
+    max: int
+
+
+class AgeCount(Value, frozen=True, kw_only=True):
+    """How many are at least `fromSeconds` old and less than `toSeconds`; null is without end."""
+
+    from_seconds: int
+    to_seconds: int | None
+    count: int
+
+
+class WaitingApprovals(Value, frozen=True, kw_only=True):
+    """What waits for a decision, youngest first."""
+
+    count: int
+    oldest_at: Time | None
+    ages: tuple[AgeCount, ...]
+
+
+class Failing(Value, frozen=True, kw_only=True):
+    """What failed `count` times: the beginning of its content, and the newest task of it."""
+
+    content: str
+    type: TaskType
+    count: int
+    task_id: str
+    ended_at: Time
+
+
+class Overview(Value, frozen=True, kw_only=True):
+    """The fleet in figures, over the hours that were asked for.
+
+    `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within the hours and are
     done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
-    desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+    desktops that report them, from 0 to 1. `throughput` are the hours of the clock, oldest first. `durations` and
+    `failing` look at no more than the newest 2,000 tasks of their kind.
     """
 
     counts: StatusCounts
     completion_rate: float | None
     mean_duration_ms: float | None
+    durations: Durations | None
+    waiting: WaitingApprovals
+    failing: tuple[Failing, ...]
     active_desktops: int
     desktops: int
     cpu: float | None

@@ -20,12 +20,17 @@ SECRET_BYTES_MAX = 32 * 1024  # of one value
 SECRET_CHARACTERS_MIN = 6  # a shorter one is found everywhere: masking it would damage output and tell what it is
 TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
 RESULT_BYTES_MAX = 256 * 1024  # of an agent's final text kept on the task; the whole text is in its progress
+PATH_CHARACTERS_MAX = 1000  # of an interpreter or a directory on a desktop
+URL_CHARACTERS_MAX = 2000
+MODEL_CHARACTERS_MAX = 200
+SECRET_CHARACTERS_MAX = 32 * 1024  # of a private key, a password or a token
 CONCURRENT_TASKS_DEFAULT = 4
 CONCURRENT_TASKS_MAX = 1000
 WAITING_TASKS_MAX = 10_000  # queued on one desktop; beyond that run is refused
 
 LIST_LIMIT_DEFAULT = 100
 LIST_LIMIT_MAX = 1000
+OVERVIEW_HOURS_MAX = 7 * 24
 
 EVENTS_READ_MAX = 1000  # events of one read of the log: a read holds no transaction over a wait
 EVENTS_READ_BYTES_MAX = 1024 * 1024

@@ -12,22 +12,23 @@ from . import limits
 from .entities import Secret
 from .errors import NOT_FOUND, SECRET_EXISTS, SECRETS_FULL, FieldError, Refused, invalid
 from .events import Event, SecretCreated, SecretRemoved, SecretUpdated
+from .shapes import VARIABLE_PATTERN, SecretName, SecretValue
 from .values import Actor, Time, Value
 
-NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+NAME = re.compile(VARIABLE_PATTERN.strip("^$"))
 
 
 class NewSecret(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A secret as a person gives it; the value is never answered again."""
 
-    name: str
-    value: str
+    name: SecretName
+    value: SecretValue
 
 
 class SecretEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Another value for a secret."""
 
-    value: str
+    value: SecretValue
 
 
 def _check_value(value: str) -> None:

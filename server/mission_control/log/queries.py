@@ -7,18 +7,24 @@ A query says `indexed by`: SQLite then uses that index or refuses, and never wal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from ..domain import limits
 from ..domain.entities import OPEN, STATUSES, TaskStatus
 from ..domain.filters import BULK_TYPES
+from ..domain.ids import first_id
+from ..domain.times import rfc3339
 from .event_log import StoredEvent
 from .sqlite import COLUMNS, Snapshot
 
 Order = Literal["created", "ended", "queue"]
 
 ENDED: tuple[TaskStatus, ...] = tuple(status for status in STATUSES if status not in OPEN)
+SAMPLED_MAX = 2_000  # tasks whose documents are opened for one figure of the overview
 EVENTS_WALKED_MAX = 20_000  # by one page of the past: what is rare and far back is found by the pages after it
 
 NO_BULK = f"type not in ({', '.join(repr(type) for type in sorted(BULK_TYPES))})"
@@ -40,7 +46,10 @@ class TaskFilter(NamedTuple):
     type: str | None = None
     batch_id: str | None = None
     label: str | None = None
-    text: str | None = None  # in content or title, without regard to case
+    text: str | None = None  # in content, title or a label, without regard to case; or the whole id
+    created_by: str | None = None  # an actor's id
+    since_us: int | None = None  # created, or ended in the order `ended`: from here on
+    until_us: int | None = None  # and before here
 
 
 class _Where(NamedTuple):
@@ -53,6 +62,8 @@ class _Where(NamedTuple):
 
 _TEXT = "instr(lower(coalesce(json_extract(cast(doc as text), '$.{field}'), '')), lower(?)) > 0"
 _LABELLED = "exists (select 1 from json_each(cast(doc as text), '$.labels') where value = ?)"
+_LABEL_TEXT = "exists (select 1 from json_each(cast(doc as text), '$.labels') where instr(lower(value), lower(?)) > 0)"
+_BY = "json_extract(cast(doc as text), '$.createdBy.id') = ?"
 
 
 def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
@@ -69,7 +80,17 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
     if wanted.label is not None:
         add(_LABELLED, wanted.label)
     if wanted.text is not None:
-        add(f"({_TEXT.format(field='content')} or {_TEXT.format(field='title')})", wanted.text, wanted.text)
+        found = f"{_TEXT.format(field='content')} or {_TEXT.format(field='title')} or {_LABEL_TEXT} or id = ?"
+        add(f"({found})", *[wanted.text] * 4)
+    if wanted.created_by is not None:
+        add(_BY, wanted.created_by)
+    for at_us, comparison in ((wanted.since_us, ">="), (wanted.until_us, "<")):
+        if at_us is None:
+            continue
+        if order == "ended":
+            add(f"ended_at {comparison} ?", rfc3339(at_us))
+        else:
+            add(f"id {comparison} ?", first_id("task", at_us))
 
     def walk(index: str, *fixed: tuple[str, object]) -> _Where:
         names = tuple(f"{name} = ?" for name, _ in fixed)
@@ -157,7 +178,9 @@ def tasks_total(wanted: TaskFilter, order: Order) -> Query:
     if wanted._replace(statuses=()) == TaskFilter():
         some = f" where status in ({', '.join('?' * len(statuses))})" if statuses or order == "ended" else ""
         return Query(f"select coalesce(sum(count), 0) from task_counts{some}", tuple(statuses), ())
-    walks = _walks(wanted._replace(statuses=statuses), "created") if statuses or order != "ended" else []
+    # Ends are only in the index of ends; else the narrower index of the other orders counts as well.
+    by = "ended" if order == "ended" and (wanted.since_us, wanted.until_us) != (None, None) else "created"
+    walks = _walks(wanted._replace(statuses=statuses), by) if statuses or order != "ended" else []
     counts = [f"(select count(*) from tasks indexed by {walk.by} where {walk.sql})" for walk in walks]
     parameters = tuple(value for walk in walks for value in walk.parameters)
     return Query(f"select {' + '.join(counts) or '0'}", parameters, _indexes(walks))
@@ -196,6 +219,26 @@ def batch_counts(ids: Sequence[str]) -> Query:
         "select batch_id, status, count(*) from tasks indexed by tasks_by_batch"
         f" where batch_id is not null and batch_id in ({some}) group by batch_id, status",
         tuple(ids),
+        ("tasks_by_batch",),
+    )
+
+
+def batch_desktops(id: str) -> Query:
+    """`desktop_id, status, count` of the tasks of a batch, archived ones included."""
+    return Query(
+        "select desktop_id, status, count(*) from tasks indexed by tasks_by_batch"
+        " where batch_id = ? group by desktop_id, status",
+        (id,),
+        ("tasks_by_batch",),
+    )
+
+
+def first_of_batches(ids: Sequence[str]) -> Query:
+    """`batch_id, doc` of the first task of each batch."""
+    first = "(select min(id) from tasks indexed by tasks_by_batch where batch_id = wanted.value)"
+    return Query(
+        f"select wanted.value, doc from json_each(?) as wanted join tasks on tasks.id = {first}",
+        (msgspec.json.encode(ids).decode(),),
         ("tasks_by_batch",),
     )
 
@@ -308,36 +351,135 @@ def output_page(task_id: str, after: int, until: int) -> Query:
     )
 
 
-def output_page_back(task_id: str, before: int) -> Query:
+def output_page_back(task_id: str, before: int, limit: int = limits.EVENTS_READ_MAX) -> Query:
     """The `task.output` events of a task before a seq, newest first."""
     return Query(
         f"select {COLUMNS} from events indexed by events_by_task"
         " where task_id = ? and seq < ? and type = 'task.output' order by seq desc limit ?",
-        (task_id, before, limits.EVENTS_READ_MAX),
+        (task_id, before, limit),
         ("events_by_task",),
     )
 
 
-def output_near(task_id: str, seq: int, until: int) -> Query:
-    """`seq, position, length` of the first `task.output` event of a task from a seq on."""
+class Place(NamedTuple):
+    """An event of output: bytes of the run before it and in it, and display lines before it."""
+
+    seq: int
+    position: int
+    length: int
+    line: int
+
+
+_HEAD_BYTES = 300  # of a payload: its numbers stand before its text, which is long
+_NUMBERS = re.compile(rb'"position":(\d+),.*?"length":(\d+),"line":(\d+)')
+
+
+def output_from(task_id: str, seq: int, until: int) -> Query:
+    """`seq, beginning of the payload` of the first `task.output` event of a task from a seq on."""
     return Query(
-        "select seq, json_extract(cast(body as text), '$.position'), json_extract(cast(body as text), '$.length')"
-        " from events indexed by events_by_task where task_id = ? and seq >= ? and seq <= ? and type = 'task.output'"
-        " order by seq limit 1",
-        (task_id, seq, until),
+        "select seq, substr(body, 1, ?) from events indexed by events_by_task"
+        " where task_id = ? and seq >= ? and seq <= ? and type = 'task.output' order by seq limit 1",
+        (_HEAD_BYTES, task_id, seq, until),
         ("events_by_task",),
     )
+
+
+def output_before(task_id: str, seq: int) -> Query:
+    """`seq, beginning of the payload` of the last `task.output` event of a task before a seq."""
+    return Query(
+        "select seq, substr(body, 1, ?) from events indexed by events_by_task"
+        " where task_id = ? and seq < ? and type = 'task.output' order by seq desc limit 1",
+        (_HEAD_BYTES, task_id, seq),
+        ("events_by_task",),
+    )
+
+
+async def last_output(snapshot: Snapshot, task_id: str, until: int, is_before: Callable[[Place], bool]) -> Place | None:
+    """The last event of a task's output, up to a seq, of which `is_before` is true; None when there is none.
+
+    Positions and lines grow with seq, so it is found by halving the log: a few reads by index, however much there is.
+    Events whose bytes were removed are passed over.
+    """
+    low, high = 0, until + 1  # the first event of which it is not true is at a seq in low..high
+    while low < high:
+        middle = (low + high) // 2
+        query = output_from(task_id, middle, until)
+        row = await snapshot.row(query.sql, query.parameters)
+        if row is None or not ((place := _place(row)) is None or is_before(place)):
+            high = middle
+        else:
+            low = row[0] + 1
+    query = output_before(task_id, low)
+    row = await snapshot.row(query.sql, query.parameters)
+    return None if row is None else _place(row)
+
+
+def _place(row: tuple[int, bytes | None]) -> Place | None:
+    """None where the payload was removed."""
+    numbers = None if row[1] is None else _NUMBERS.search(row[1])
+    return Place(row[0], int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
 
 
 def ended_since(since: str) -> Query:
-    """`status, count, mean duration in ms` of the tasks that ended since a time, archived ones included."""
+    """`status, count` of the tasks that ended since a time, archived ones included."""
     return Query(
-        "select status, count(*), avg(json_extract(cast(doc as text), '$.durationMs'))"
-        " from tasks indexed by tasks_by_end where archived in (0, 1)"
+        "select status, count(*) from tasks indexed by tasks_by_end where archived in (0, 1)"
         " and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by status",
         (since,),
         ("tasks_by_end",),
     )
+
+
+def durations_since(since: str) -> Query:
+    """How long (ms) the newest tasks that are done since a time ran, shortest first; at most `SAMPLED_MAX`."""
+    newest, parameters = _newest_ended("done", since)
+    return Query(
+        f"select json_extract(cast(doc as text), '$.durationMs') as ms from ({newest})"
+        " where ms is not null order by ms",
+        parameters,
+        ("tasks_by_end",),
+    )
+
+
+def failing_since(since: str, limit: int) -> Query:
+    """`content (its beginning), type, count, newest id, its end` of what failed most often since a time.
+
+    Of at most the newest `SAMPLED_MAX` failures: what fails now is of interest, and the cost does not grow.
+    """
+    newest, parameters = _newest_ended("failed", since)
+    content = "substr(json_extract(cast(doc as text), '$.content'), 1, 300)"
+    return Query(
+        f"select {content}, type, count(*), max(id), max(ended_at) from ({newest})"
+        " group by 1, 2 order by 3 desc, 5 desc limit ?",
+        (*parameters, limit),
+        ("tasks_by_end",),
+    )
+
+
+def _newest_ended(status: TaskStatus, since: str) -> tuple[str, tuple[object, ...]]:
+    """`id, type, ended_at, doc` of the newest tasks that ended so since a time, archived ones included."""
+    part = (
+        "select * from (select id, type, ended_at, doc from tasks indexed by tasks_by_end"
+        " where archived = {} and status = ? and ended_at >= ? order by ended_at desc, id desc limit ?)"
+    )
+    both = f"{part.format(0)} union all {part.format(1)}"
+    walk = (status, since, SAMPLED_MAX)
+    return f"select * from ({both}) order by ended_at desc, id desc limit ?", (*walk, *walk, SAMPLED_MAX)
+
+
+def waiting_ages(bounds_us: Sequence[int]) -> Query:
+    """How many approvals are pending, the id of the oldest, and how many were created since each of some times."""
+    younger = "".join(", coalesce(sum(id >= ?), 0)" for _ in bounds_us)
+    return Query(
+        f"select count(*), min(id){younger} from approvals indexed by approvals_by_status where status = 'pending'",
+        tuple(first_id("appr", at_us) for at_us in bounds_us),
+        ("approvals_by_status",),
+    )
+
+
+def approval(id: str) -> Query:
+    """`doc` of one approval."""
+    return Query("select doc from approvals where id = ?", (id,), ("sqlite_autoindex_approvals_1",))
 
 
 def ended_by_hour(since: str) -> Query:

@@ -13,6 +13,15 @@ export interface components {
             name: string;
         };
         /**
+         * AgeCount
+         * @description How many are at least `fromSeconds` old and less than `toSeconds`; null is without end.
+         */
+        AgeCount: {
+            fromSeconds: number;
+            toSeconds: number | null;
+            count: number;
+        };
+        /**
          * Agent
          * @description The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL.
          */
@@ -117,12 +126,29 @@ export interface components {
             tasks: components["schemas"]["TaskView"][];
         };
         /**
+         * BatchDetail
+         * @description A batch, and how it stands on each of its desktops.
+         */
+        BatchDetail: {
+            id: string;
+            total: number;
+            counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            desktops: components["schemas"]["DesktopCounts"][];
+        };
+        /**
          * BatchTask
-         * @description The task that each of several desktops gets.
+         * @description The task that each of several desktops gets; which ones stands in `desktopIds`.
          */
         BatchTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             /** @default  */
             desktopId?: string;
@@ -134,11 +160,17 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
-            /** @default [] */
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
             secrets?: string[];
             /** @default null */
             cwd?: string | null;
@@ -149,12 +181,18 @@ export interface components {
         };
         /**
          * BatchView
-         * @description A batch: how its tasks stand, archived ones included.
+         * @description A batch: how its tasks stand, archived ones included, and what its first task says about all of them.
          */
         BatchView: {
             id: string;
             total: number;
             counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
         };
         /**
          * CheckStep
@@ -201,6 +239,14 @@ export interface components {
             lastSeenAt?: string | null;
             ipAddress?: string | null;
             agentReady?: boolean;
+        };
+        /**
+         * DesktopCounts
+         * @description How the tasks of a batch stand on one desktop.
+         */
+        DesktopCounts: {
+            desktopId: string;
+            counts: components["schemas"]["StatusCounts"];
         };
         /**
          * DesktopCreated
@@ -449,6 +495,18 @@ export interface components {
             metrics: components["schemas"]["Metrics"] | null;
         };
         /**
+         * Durations
+         * @description How long (ms) tasks ran that are done: half of them at most `p50`, nine of ten at most `p90`, and so on.
+         */
+        Durations: {
+            count: number;
+            mean: number;
+            p50: number;
+            p90: number;
+            p99: number;
+            max: number;
+        };
+        /**
          * Envelope
          * @description An event of the log, in the envelope that it has everywhere. `payload` is described by its type.
          */
@@ -500,6 +558,30 @@ export interface components {
             "secret.removed"?: components["schemas"]["SecretRemoved"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
+        };
+        /**
+         * Failing
+         * @description What failed `count` times: the beginning of its content, and the newest task of it.
+         */
+        Failing: {
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            count: number;
+            taskId: string;
+            endedAt: string;
+        };
+        /**
+         * Found
+         * @description Which lines have it. `total` counts all from the first to `scannedTo`, `lines` are the first of them.
+         *
+         *         `complete` says that there is nothing more to look at now; else ask on from `scannedTo`.
+         */
+        Found: {
+            total: number;
+            lines: number[];
+            scannedTo: number;
+            complete: boolean;
         };
         /**
          * Health
@@ -652,7 +734,15 @@ export interface components {
             desktopIds?: string[] | null;
             /** @default false */
             run?: boolean;
-        };
+        } & ({
+            tasks: unknown[];
+            task?: null;
+            desktopIds?: null;
+        } | {
+            tasks?: null;
+            task: Record<string, never>;
+            desktopIds: unknown[];
+        });
         /**
          * NewDesktop
          * @description What a person or a script gives to add a desktop.
@@ -704,6 +794,7 @@ export interface components {
          */
         NewSecret: {
             name: string;
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
             value: string;
         };
         /**
@@ -727,6 +818,7 @@ export interface components {
         NewTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             desktopId: string;
             /** @default false */
@@ -737,11 +829,17 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
-            /** @default [] */
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
             secrets?: string[];
             /** @default null */
             cwd?: string | null;
@@ -773,16 +871,20 @@ export interface components {
         };
         /**
          * Overview
-         * @description The fleet in figures.
+         * @description The fleet in figures, over the hours that were asked for.
          *
-         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within the hours and are
          *         done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
-         *         desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+         *         desktops that report them, from 0 to 1. `throughput` are the hours of the clock, oldest first. `durations` and
+         *         `failing` look at no more than the newest 2,000 tasks of their kind.
          */
         Overview: {
             counts: components["schemas"]["StatusCounts"];
             completionRate: number | null;
             meanDurationMs: number | null;
+            durations: components["schemas"]["Durations"] | null;
+            waiting: components["schemas"]["WaitingApprovals"];
+            failing: components["schemas"]["Failing"][];
             activeDesktops: number;
             desktops: number;
             cpu: number | null;
@@ -869,6 +971,7 @@ export interface components {
          * @description Another value for a secret.
          */
         SecretEdit: {
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
             value: string;
         };
         /**
@@ -922,7 +1025,13 @@ export interface components {
             key?: string | null;
             /** @default null */
             link?: string | null;
-        };
+        } & ({
+            key: string;
+            link?: null;
+        } | {
+            key?: null;
+            link: string;
+        });
         /**
          * SignInLink
          * @description A link that signs in once, for ten minutes.
@@ -1181,15 +1290,18 @@ export interface components {
          * @description What may be changed while a task is pending; absent fields stay.
          */
         TaskEdit: {
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content?: string;
             desktopId?: string;
             requiresApproval?: boolean;
             title?: string | null;
             labels?: string[];
             timeoutSeconds?: number | null;
+            /** @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it. */
             env?: {
                 [key: string]: string;
             };
+            /** @description Names of secrets. The command gets their values as variables, and they never show in its output. */
             secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
@@ -1234,10 +1346,11 @@ export interface components {
          * TaskOutput
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
-         *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `masked` tells
-         *         where in the stream secrets stood, as offset and length: there, a `*` stands for each byte but line ends. `late`
-         *         marks what came after the task had failed because its desktop was away.
+         *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
+         *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
+         *         or in `base64` where they are not valid UTF-8. `masked` tells where in the stream secrets stood, as offset and
+         *         length: there, a `*` stands for each byte but line ends. `late` marks what came after the task had failed because
+         *         its desktop was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1249,6 +1362,7 @@ export interface components {
             line: number;
             ms: number;
             crc: number;
+            lineBytes?: number;
             text?: string;
             base64?: string;
             masked?: [
@@ -1480,6 +1594,15 @@ export interface components {
             /** @default 0 */
             totalTokens: number;
         };
+        /**
+         * WaitingApprovals
+         * @description What waits for a decision, youngest first.
+         */
+        WaitingApprovals: {
+            count: number;
+            oldestAt: string | null;
+            ages: components["schemas"]["AgeCount"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1488,6 +1611,7 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type AgeCount = components['schemas']['AgeCount'];
 export type Agent = components['schemas']['Agent'];
 export type AgentAuth = components['schemas']['AgentAuth'];
 export type AppliedView = components['schemas']['AppliedView'];
@@ -1496,12 +1620,14 @@ export type ApprovalCreated = components['schemas']['ApprovalCreated'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type Auth = components['schemas']['Auth'];
 export type BatchCreated = components['schemas']['BatchCreated'];
+export type BatchDetail = components['schemas']['BatchDetail'];
 export type BatchTask = components['schemas']['BatchTask'];
 export type BatchView = components['schemas']['BatchView'];
 export type CheckStep = components['schemas']['CheckStep'];
 export type CheckView = components['schemas']['CheckView'];
 export type ConfigAuth = components['schemas']['ConfigAuth'];
 export type DesktopAgentReady = components['schemas']['DesktopAgentReady'];
+export type DesktopCounts = components['schemas']['DesktopCounts'];
 export type DesktopCreated = components['schemas']['DesktopCreated'];
 export type DesktopEdit = components['schemas']['DesktopEdit'];
 export type DesktopError = components['schemas']['DesktopError'];
@@ -1511,9 +1637,12 @@ export type DesktopStarted = components['schemas']['DesktopStarted'];
 export type DesktopStopped = components['schemas']['DesktopStopped'];
 export type DesktopUpdated = components['schemas']['DesktopUpdated'];
 export type DesktopView = components['schemas']['DesktopView'];
+export type Durations = components['schemas']['Durations'];
 export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
+export type Failing = components['schemas']['Failing'];
+export type Found = components['schemas']['Found'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
@@ -1575,5 +1704,6 @@ export type TaskUpdated = components['schemas']['TaskUpdated'];
 export type TaskView = components['schemas']['TaskView'];
 export type Unsubscribe = components['schemas']['Unsubscribe'];
 export type Usage = components['schemas']['Usage'];
+export type WaitingApprovals = components['schemas']['WaitingApprovals'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -26,12 +26,12 @@ class Keyboard {
   }
 
   #press = (event: KeyboardEvent): void => {
-    if (!this.isOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing)
-      return;
-    if (belongsToWidget(event.target)) return;
-    if (event.key === 'Shift') return;
-    const pending = event.timeStamp - this.#pressedAt < SEQUENCE_MS_MAX ? this.#pending : '';
-    const { pending: rest, commands } = step(pending, event.key);
+    if (event.defaultPrevented || event.altKey || event.isComposing || event.key === 'Shift') return;
+    const hasMod = event.ctrlKey || event.metaKey;
+    // A combination is no text, so it works in fields too, and switching off single keys leaves it (WCAG 2.1.4).
+    if (hasMod ? event.shiftKey || hasLayer() : !this.isOn() || belongsToWidget(event.target)) return;
+    const pending = !hasMod && event.timeStamp - this.#pressedAt < SEQUENCE_MS_MAX ? this.#pending : '';
+    const { pending: rest, commands } = step(pending, hasMod ? `Mod+${event.key}` : event.key);
     this.#pending = rest;
     this.#pressedAt = event.timeStamp;
     const handler = this.#handlerOf(commands);
@@ -49,8 +49,16 @@ class Keyboard {
   }
 }
 
+/** Whether something is open that has the keys for itself. */
+function hasLayer(): boolean {
+  return (
+    document.querySelector('[role="dialog"][data-state="open"], [role="menu"][data-state="open"], dialog[open]') !==
+    null
+  );
+}
+
 function belongsToWidget(target: EventTarget | null): boolean {
-  if (document.querySelector('[role="dialog"][data-state="open"], [role="menu"][data-state="open"]')) return true;
+  if (hasLayer()) return true;
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || target.closest('[role="listbox"], [role="combobox"]')) return true;
   if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { GROUPS, KEYS, shownKeys, step } from './registry';
 
@@ -29,6 +30,8 @@ describe('keys', () => {
     expect(shownKeys('g b')).toEqual(['G', 'B']);
     expect(shownKeys('J')).toEqual(['Shift', 'J']);
     expect(shownKeys('Escape')).toEqual(['Esc']);
+    expect(shownKeys('Mod+k', false)).toEqual(['Ctrl', 'K']);
+    expect(shownKeys('Mod+k', true)).toEqual(['⌘', 'K']);
   });
 
   it('have one meaning in each place, and a place in the help', () => {
@@ -43,5 +46,20 @@ describe('keys', () => {
   it('never begin a sequence with a key that means something by itself', () => {
     const single = new Set<string>(KEYS.map(({ keys }) => keys).filter((keys) => !keys.includes(' ')));
     for (const { keys } of KEYS) if (keys.includes(' ')) expect(single.has(keys.split(' ')[0] ?? '')).toBe(false);
+  });
+});
+
+describe('every key', () => {
+  it('is handled by some screen', () => {
+    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(svelte|ts)$/.test(name) && !/registry|\.test\./.test(name))
+      .map((name) => readFileSync(`src/${name}`, 'utf8'))
+      .join('\n');
+    const entries: readonly { id: string; isLocal?: boolean }[] = KEYS;
+    const missing = entries
+      .filter(({ isLocal }) => !isLocal)
+      .map(({ id }) => id)
+      .filter((id) => !new RegExp(`'${id}'(:|,)|\\b${id}:`).test(sources));
+    expect(missing).toEqual([]);
   });
 });

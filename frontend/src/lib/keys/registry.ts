@@ -1,11 +1,11 @@
-// Every key of the dashboard, once. This table feeds the handlers, the help sheet (`?`) and the hints beside actions.
-// Several commands may share a key: the screen that came last and handles one of them gets it.
+// Every key of the dashboard, once. This table feeds the handlers, the palette, the help sheet (`?`), the hints beside
+// actions, and docs/keys.md. Several commands may share a key: the screen that came last and handles one of them gets it.
 
 export type Group = 'Anywhere' | 'Board' | 'Task' | 'Output' | 'Approvals';
 
 interface Entry {
   id: string;
-  /** Keys in order, separated by blanks; a capital letter means with Shift. */
+  /** Keys in order, separated by blanks; a capital letter means with Shift, `Mod+` with Ctrl (⌘ on a Mac). */
   keys: string;
   label: string;
   group: Group;
@@ -15,11 +15,15 @@ interface Entry {
 
 export const KEYS = [
   { id: 'new-task', keys: 'n', label: 'New task', group: 'Anywhere' },
+  { id: 'palette', keys: 'Mod+k', label: 'Find an action, a place or a task', group: 'Anywhere' },
   { id: 'filter', keys: '/', label: 'Filter, or find in the output', group: 'Anywhere' },
   { id: 'activity', keys: ']', label: 'Show or hide the activity', group: 'Anywhere' },
   { id: 'go-board', keys: 'g b', label: 'Go to the board', group: 'Anywhere' },
   { id: 'go-approvals', keys: 'g a', label: 'Go to the approvals', group: 'Anywhere' },
   { id: 'go-desktops', keys: 'g d', label: 'Go to the desktops', group: 'Anywhere' },
+  { id: 'go-overview', keys: 'g o', label: 'Go to the overview', group: 'Anywhere' },
+  { id: 'go-batches', keys: 'g t', label: 'Go to the batches', group: 'Anywhere' },
+  { id: 'go-search', keys: 'g s', label: 'Go to the search', group: 'Anywhere' },
   { id: 'go-settings', keys: 'g ,', label: 'Go to the settings', group: 'Anywhere' },
   { id: 'help', keys: '?', label: 'Show all keys', group: 'Anywhere' },
 
@@ -61,13 +65,17 @@ const ENTRIES: readonly Entry[] = KEYS;
 export const GROUPS: readonly Group[] = ['Anywhere', 'Board', 'Task', 'Output', 'Approvals'];
 export const entriesOf = (group: Group): readonly Entry[] => ENTRIES.filter((entry) => entry.group === group);
 
-/** The keys of a command as they are shown: `['g', 'b']`, `['Shift', 'J']`. */
-export function shownKeys(keys: string): string[] {
-  return keys
-    .split(' ')
-    .flatMap((key) =>
-      /^[A-Z]$/.test(key) ? ['Shift', key] : key === 'Escape' ? ['Esc'] : [key.length === 1 ? key.toUpperCase() : key],
-    );
+/** Whether this is a Mac, where ⌘ does what Ctrl does elsewhere. */
+const isMac = (): boolean => typeof navigator !== 'undefined' && /Mac|iP(hone|ad)/.test(navigator.platform);
+
+/** The keys of a command as they are shown: `['G', 'B']`, `['Shift', 'J']`, `['Ctrl', 'K']`. */
+export function shownKeys(keys: string, mac = isMac()): string[] {
+  return keys.split(' ').flatMap((key) => {
+    if (key.startsWith('Mod+')) return [mac ? '⌘' : 'Ctrl', ...shownKeys(key.slice(4), mac)];
+    if (/^[A-Z]$/.test(key)) return ['Shift', key];
+    if (key === 'Escape') return ['Esc'];
+    return [key.length === 1 ? key.toUpperCase() : key];
+  });
 }
 
 export const keysOf = (command: Command): string => ENTRIES.find((entry) => entry.id === command)?.keys ?? '';

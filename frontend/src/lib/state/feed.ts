@@ -79,13 +79,15 @@ export class Feed {
     const events = this.#waiting;
     this.#waiting = [];
     const { tasks, desktops, approvals, activity, settings } = this.#states;
-    for (const event of events) {
-      const change = changeOf(event);
-      if (change?.entity === 'task') tasks.apply(change, event);
-      else if (change?.entity === 'desktop') desktops.apply(change);
-      else if (change?.entity === 'approval') approvals.apply(change);
-      else settings.apply(event);
-    }
+    tasks.batch(() => {
+      for (const event of events) {
+        const change = changeOf(event);
+        if (change?.entity === 'task') tasks.apply(change, event);
+        else if (change?.entity === 'desktop') desktops.apply(change);
+        else if (change?.entity === 'approval') approvals.apply(change);
+        else settings.apply(event);
+      }
+    });
     activity.apply(events);
     tasks.trim();
   };

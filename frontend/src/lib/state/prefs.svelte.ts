@@ -11,6 +11,8 @@ interface Stored {
   foldedColumns: TaskStatus[];
   lastDesktopId: string | null;
   lastType: TaskType;
+  recent: string[];
+  areNotificationsOn: boolean;
 }
 
 const KEY = 'mission-control:prefs';
@@ -21,7 +23,10 @@ const DEFAULTS: Stored = {
   foldedColumns: [],
   lastDesktopId: null,
   lastType: 'prompt',
+  recent: [],
+  areNotificationsOn: false,
 };
+const RECENT_MAX = 12;
 
 export function readStored<T>(key: string): T | null {
   try {
@@ -95,6 +100,23 @@ export class Prefs {
   }
   set lastType(type: TaskType) {
     this.#set('lastType', type);
+  }
+
+  /** What was chosen in the palette, newest first, by the names of its items. */
+  get recent(): readonly string[] {
+    return this.#stored.recent;
+  }
+
+  noteRecent(id: string): void {
+    this.#set('recent', [id, ...this.#stored.recent.filter((it) => it !== id)].slice(0, RECENT_MAX));
+  }
+
+  /** Asked for in the settings; whether the browser allows them is another matter. */
+  get areNotificationsOn(): boolean {
+    return this.#stored.areNotificationsOn;
+  }
+  set areNotificationsOn(on: boolean) {
+    this.#set('areNotificationsOn', on);
   }
 
   isFolded(column: TaskStatus): boolean {
