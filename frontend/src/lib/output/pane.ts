@@ -453,18 +453,36 @@ export class OutputPane {
     const scroller = this.#scroller;
     const { signal } = this.#listening;
     scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
-    scroller.addEventListener(
-      'wheel',
-      (event) => {
-        if (event.deltaY < 0) this.#leaveEnd();
-      },
-      { passive: true, signal },
-    );
     scroller.addEventListener('pointerdown', (event) => this.#pressed(event), { signal });
     scroller.addEventListener('click', (event) => this.#clicked(event), { signal });
     scroller.addEventListener('keydown', (event) => this.#key(event), { signal });
     scroller.addEventListener('copy', (event) => this.#copy(event), { signal });
   }
+
+  #hearsWheel = false;
+
+  /**
+   * While lines arrive, the place that the browser scrolls from by itself may be frames old, and a thousand lines away:
+   * the first turn of the wheel is ours. Afterwards nothing moves by itself, and scrolling is the browser's.
+   */
+  #hearWheel(): void {
+    const wanted = this.#view.following;
+    if (wanted === this.#hearsWheel) return;
+    this.#hearsWheel = wanted;
+    if (wanted) {
+      this.#scroller.addEventListener('wheel', this.#wheel, { passive: false, signal: this.#listening.signal });
+    } else this.#scroller.removeEventListener('wheel', this.#wheel);
+  }
+
+  readonly #wheel = (event: WheelEvent): void => {
+    if (event.deltaY >= 0 || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : ROW_HEIGHT_PX;
+    this.#leaveEnd();
+    this.#aim = null;
+    this.#view.moveBy(event.deltaY * unit);
+    this.#paint();
+  };
 
   #scrolled(): void {
     const wasFollowing = this.#view.following;
@@ -565,6 +583,7 @@ export class OutputPane {
     this.#sync();
     if (view.height === 0) return;
     this.#settle();
+    this.#hearWheel();
     const first = view.firstRow;
     // Wrapped rows at the end are aligned to the bottom, so more of them may be needed above.
     const count = Math.max(
