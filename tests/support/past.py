@@ -1,4 +1,4 @@
-"""A data directory in which time has passed: tasks that ended days ago, written through the log as a server writes it."""
+"""A data directory in which time has passed: what happened days ago, written through the log as a server does."""
 
 from __future__ import annotations
 
