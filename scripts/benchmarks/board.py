@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +60,16 @@ async def serve(folder: Path, finished: int, running: int) -> None:
     from mission_control.domain.tasks import RunEnd
     from mission_control.domain.values import SYSTEM
     from mission_control.log.event_log import RunRow
+    from mission_control.streams.find import open_finder
 
-    async with open_past(folder / "data") as past:
+    async with open_past(folder / "data") as past, open_finder() as finder:
         desktop_id = await past.desktop("build-1")
         tasks = await fill(past, desktop_id, finished, running)
-        past.clock.__class__.__call__ = lambda _: time.time_ns() // 1000  # from now on time passes by itself
+        past.clock.stands = False
         _, key = await past.control.access.create_key(NewKey(name="bench", role="admin"), SYSTEM)
         services = Services(
             control=past.control,
+            finder=finder,
             probe=None,  # type: ignore[arg-type]  # no desktop is added here
             metrics=dict,
             allowed_hosts=frozenset({"127.0.0.1"}),
@@ -79,7 +80,7 @@ async def serve(folder: Path, finished: int, running: int) -> None:
             requests_per_minute=0,
         )
         config = uvicorn.Config(
-            create_app(services),  # type: ignore[arg-type]
+            create_app(services),
             port=0,
             http="httptools",
             ws=WebSocketProtocol,
@@ -189,7 +190,7 @@ async def main() -> None:
     report(options, rows, finished=options.finished, running=options.running)
 
 
-async def compare(folder: Path, finished: int, running: int, seconds: int) -> Sequence[Measured]:
+async def compare(folder: Path, finished: int, running: int, seconds: int) -> list[Measured]:
     """The rows: idle, last lines, the same while one scrolls, and with tasks that come and go."""
     arguments = [sys.executable, __file__, "serve", str(folder), str(finished), str(running)]
     process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
