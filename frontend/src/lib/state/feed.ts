@@ -7,6 +7,7 @@ import type { Socket } from '../live/socket';
 import type { ActivityState } from './activity.svelte';
 import type { ApprovalsState } from './approvals.svelte';
 import type { DesktopsState } from './desktops.svelte';
+import type { Notifications } from './notifications.svelte';
 import type { SettingsState } from './settings.svelte';
 import type { TasksState } from './tasks.svelte';
 
@@ -16,6 +17,7 @@ export interface FeedStates {
   approvals: ApprovalsState;
   activity: ActivityState;
   settings: SettingsState;
+  notifications: Notifications;
 }
 
 const TYPES = ['task.*', 'approval.*', 'desktop.*', 'settings.*', 'key.*'];
@@ -87,6 +89,7 @@ export class Feed {
       else settings.apply(event);
     }
     activity.apply(events);
+    this.#states.notifications.apply(events);
     tasks.trim();
   };
 }
