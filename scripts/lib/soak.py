@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.mix import play
+from tests.faults.mix import FAULTS, play
 
 
 def main() -> int:
@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (10); a round that has begun is ended")
     parser.add_argument("--seed", type=int, help="of the first round; the next ones follow from it")
     parser.add_argument("--steps", type=int, default=60, help="runs and faults in a round (60)")
+    parser.add_argument(
+        "--only", action="append", choices=sorted(set(FAULTS)), help="this kind of fault; again for more"
+    )
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     began, faults, violations = time.monotonic(), Counter[str](), 0
@@ -29,12 +32,13 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
         rounds += 1
         try:
-            history, met = asyncio.run(play(folder, seed, given.steps))
+            history, met = asyncio.run(play(folder, seed, given.steps, given.only))
         except Exception:  # noqa: BLE001 - whatever it is, the rounds after it are worth as much
             violations += 1
             print(f"round {rounds}, seed {seed}: FAILED; its files are in {folder}")
             print(traceback.format_exc())
-            print(f"Repeat it with: scripts/soak --minutes 0 --steps {given.steps} --seed {seed}")
+            only = "".join(f" --only {kind}" for kind in given.only or ())
+            print(f"Repeat it with: scripts/soak --minutes 0 --steps {given.steps} --seed {seed}{only}")
         else:
             faults += met
             runs += len(history.runs)

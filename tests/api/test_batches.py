@@ -31,6 +31,12 @@ async def test_a_batch_is_made_of_tasks_in_one_append(tmp_path: Path):
         listed = (await api.get(f"/tasks?batchId={batch['id']}")).json()
         assert [task["id"] for task in listed] == [task["id"] for task in reversed(batch["tasks"])]
         assert await counts(api, batch["id"]) == {"pending": 2}
+        (seen,) = (await api.get("/batches")).json()
+        assert (seen["content"], seen["title"], seen["type"]) == ("one", None, "command")
+        assert seen["createdAt"] == batch["tasks"][0]["createdAt"]
+        assert seen["createdBy"]["id"] == (await api.get("/api/auth/me")).json()["id"]
+        desktops = (await api.get(f"/batches/{batch['id']}")).json()["desktops"]
+        assert {each["desktopId"]: each["counts"]["pending"] for each in desktops} == {here: 1, there: 1}
 
 
 async def test_one_task_goes_to_several_desktops_and_runs_at_once(tmp_path: Path):

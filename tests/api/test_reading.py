@@ -121,6 +121,33 @@ async def test_filters_hold_together(tmp_path: Path):
         assert await found(f"{both}&status=done,failed") == []
         assert await found(f"{both}&status=pending,done&status=failed&type=prompt") == [prompt.id]
         assert await found("label=' or 1=1 --") == []
+        assert await found("q=STAGING") == [(await api.get("/tasks?label=staging")).json()[0]["id"]]
+        assert await found(f"q={wanted.id}") == [wanted.id]
+
+
+async def test_tasks_are_found_by_who_made_them_and_when(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        desktop = await api.running_desktop()
+        first = await api.finished(desktop)
+        mine = (await api.post("/tasks", await new(api))).json()
+        last = await api.finished(desktop)
+
+        async def found(**query: str) -> list[str]:
+            answer = await api.get("/tasks", params=query)
+            assert answer.headers["mission-control-total"] == str(len(answer.json()))
+            return [task["id"] for task in answer.json()]
+
+        me = (await api.get("/api/auth/me")).json()
+        assert await found(createdBy=me["id"]) == [mine["id"]]
+        assert await found(since=mine["createdAt"]) == [last.id, mine["id"]]
+        assert await found(until=mine["createdAt"]) == [first.id]
+        assert await found(since=mine["createdAt"], until=last.created_at) == [mine["id"]]
+        ended = (await api.get(f"/tasks/{last.id}")).json()["completedAt"]
+        assert await found(order="ended", since=ended) == [last.id]
+        assert await found(order="ended", until=ended) == [first.id]
+        assert await found(order="ended", until=ended, desktopId=desktop, status="done") == [first.id]
+        said = problem(await api.get("/tasks?since=yesterday"), 422, "validation_failed")
+        assert said["errors"][0]["pointer"] == "/since"
 
 
 async def test_archived_tasks_leave_the_lists_and_stay_readable(tmp_path: Path):
@@ -242,3 +269,36 @@ async def test_the_overview_counts_what_is_and_what_ended_within_a_day(tmp_path:
         assert hours == sorted(hours, key=lambda hour: hour["hour"])
         assert sum(hour["done"] for hour in hours) == 3
         assert sum(hour["failed"] + hour["cancelled"] for hour in hours) == 2
+        assert seen["durations"] == {"count": 3, "mean": 40, "p50": 40, "p90": 40, "p99": 40, "max": 40}
+        assert len((await api.get("/overview?hours=168")).json()["throughput"]) == 168
+        assert problem(await api.get("/overview?hours=169"), 422, "validation_failed")
+
+
+async def test_the_overview_says_what_waits_and_since_when(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        desktop = await api.running_desktop()
+        assert (await api.get("/overview")).json()["waiting"]["oldestAt"] is None
+        task = await api.in_review(desktop)
+        await api.in_review(desktop)
+        waiting = (await api.get("/overview")).json()["waiting"]
+        assert waiting["count"] == 2
+        approvals = (await api.get("/approvals")).json()
+        assert waiting["oldestAt"] == next(each["createdAt"] for each in approvals if each["taskId"] == task.id)
+        assert [(age["fromSeconds"], age["toSeconds"], age["count"]) for age in waiting["ages"]] == [
+            (0, 600, 2),
+            (600, 3600, 0),
+            (3600, 86400, 0),
+            (86400, None, 0),
+        ]
+
+
+async def test_the_overview_says_what_fails_most_often(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        desktop = await api.running_desktop()
+        for content in ("make", "deploy", "make"):
+            task = await api.finished(desktop, exit_code=1, content=content)
+        await api.finished(desktop, content="make")
+        failing = (await api.get("/overview")).json()["failing"]
+        assert [(each["content"], each["count"]) for each in failing] == [("make", 2), ("deploy", 1)]
+        assert failing[0]["taskId"] == task.id
+        assert failing[0]["type"] == "command"

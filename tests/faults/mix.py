@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,15 @@ from tests.support.chat_endpoint import DONE, Exchange, chunk, open_chat_endpoin
 PAUSE_SECONDS_MAX = 0.4  # between two faults: long enough to meet any phase of a run, and no more
 DRIP_SECONDS = 0.01
 OPEN_RUNS_MAX = 12
+
+
+FAULTS = (
+    *("kill_server", "kill_server", "freeze_server"),
+    *("reset", "reset", "refuse", "stall", "slow_link", "lose_to_client", "lose_to_server", "kill_sessions"),
+    *("kill_outpost", "kill_supervisor", "kill_both", "kill_everything"),
+    *("cancel", "cancel"),
+)
+"""The kinds of trouble, by the names of what makes them; what stands twice happens twice as often."""
 
 
 def drip_words(seed: int) -> list[str]:
@@ -46,8 +55,11 @@ async def answer_drips(exchange: Exchange) -> None:
 class Mix:
     """Random work and random trouble on one site."""
 
-    def __init__(self, site: Site, chance: random.Random, can_ask: bool = True) -> None:
+    def __init__(
+        self, site: Site, chance: random.Random, can_ask: bool = True, only: Collection[str] | None = None
+    ) -> None:
         self.site, self.chance = site, chance
+        self._only = only
         self.faults = Counter[str]()
         self.story: list[str] = []
         shapes = [self.flood, self.flood, self.slow, self.short, self.crash, self.tree, self.stubborn]
@@ -109,29 +121,10 @@ class Mix:
 
     async def hurt_something(self) -> None:
         """One fault, of some kind, for a moment."""
-        kinds: list[Callable[[], Awaitable[None]]] = [
-            self.kill_server,
-            self.kill_server,
-            self.freeze_server,
-            self.reset,
-            self.reset,
-            self.refuse,
-            self.stall,
-            self.slow_link,
-            self.lose_to_client,
-            self.lose_to_server,
-            self.kill_sessions,
-            self.kill_outpost,
-            self.kill_supervisor,
-            self.kill_both,
-            self.kill_everything,
-            self.cancel,
-            self.cancel,
-        ]
-        kind = self.chance.choice(kinds)
-        self.faults[kind.__name__] += 1
-        self.story.append(kind.__name__)
-        await kind()
+        kind = self.chance.choice([one for one in FAULTS if self._only is None or one in self._only])
+        self.faults[kind] += 1
+        self.story.append(kind)
+        await getattr(self, kind)()
 
     async def pause(self) -> None:
         await anyio.sleep(self.chance.random() * PAUSE_SECONDS_MAX)
@@ -234,13 +227,18 @@ class Mix:
             await self._cancel(run)
 
 
-async def play(folder: Path, seed: int, steps: int) -> tuple[History, Counter[str]]:
-    """So many steps of work and trouble; then everything heals and ends, and every promise is held against it."""
+async def play(
+    folder: Path, seed: int, steps: int, only: Collection[str] | None = None
+) -> tuple[History, Counter[str]]:
+    """So many steps of work and trouble; then everything heals and ends, and every promise is held against it.
+
+    `only` names the kinds of faults that are to happen; else all do.
+    """
     chance = random.Random(seed)
     async with open_chat_endpoint(answer_drips) as endpoint:
         agent = {"kind": "openai", "url": endpoint.url, "via": "ssh"}
         async with open_site(folder, seed=seed, agent=agent) as site:
-            mix = Mix(site, chance)
+            mix = Mix(site, chance, only=only)
             try:
                 for step in range(steps):
                     if step < 4 or chance.random() < 0.4:

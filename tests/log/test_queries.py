@@ -21,6 +21,8 @@ FILTERS = {
     "batch": TaskFilter(batch_id="batch_1"),
     "everything": TaskFilter(("done",), "desk_1", "command", "batch_1", "web", "deploy"),
     "text": TaskFilter(text="deploy", label="web", type="prompt"),
+    "author": TaskFilter(created_by="key_1"),
+    "time": TaskFilter(statuses=("failed",), since_us=1_000, until_us=2_000),
 }
 ORDERS: tuple[queries.Order, ...] = ("created", "ended", "queue")
 
@@ -39,6 +41,8 @@ NAMED: dict[str, Query] = {
     "batches": queries.batches_page(None, 100),
     "batches after a page": queries.batches_page("batch_1", 100),
     "number of batches": queries.BATCHES_TOTAL,
+    "sorted desktops of a batch": queries.batch_desktops("batch_1"),
+    "first tasks of batches": queries.first_of_batches(["batch_1", "batch_2"]),
     "counts of batches": queries.batch_counts(["batch_1", "batch_2"]),
     "tasks of a batch": queries.batch_tasks("batch_1"),
     "pending approvals": queries.approvals_page("pending", "appr_1", 100),
@@ -56,11 +60,15 @@ NAMED: dict[str, Query] = {
     "output at a position": queries.output_near("task_1", 0, 1000),
     "newest output": queries.newest_output("task_1", 1000),
     "what ended since": queries.ended_since("2026-01-01T00:00:00.000000Z"),
+    "sorted durations": queries.durations_since("2026-01-01T00:00:00.000000Z"),
+    "sorted failures": queries.failing_since("2026-01-01T00:00:00.000000Z", 8),
+    "waiting approvals by age": queries.waiting_ages([1_000, 2_000]),
+    "approval": queries.approval("appr_1"),
     "what ended by hour": queries.ended_by_hour("2026-01-01T00:00:00.000000Z"),
 }
 
-SORTED = {"queue", "batch", "everything", "counts of batches", "what ended"}
-"""Queries that sort what an index found: bounded by open tasks, by one batch, by one page, or by a day."""
+SORTED = {"queue", "batch", "everything", "counts of batches", "what ended", "sorted"}
+"""Queries that sort what an index found: bounded by open tasks, one batch, one page, a sample, or some days."""
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,17 @@ from mission_control.domain.desktops import DesktopEdit, NewOutpost, SshEdit
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import Error
 from mission_control.log.vault import Vault
-from tests.support.chat_endpoint import DONE, Exchange, answer, chunk, open_chat_endpoint, sse, tool_call, usage
+from tests.support.chat_endpoint import (
+    DONE,
+    Exchange,
+    answer,
+    chunk,
+    open_chat_endpoint,
+    replies,
+    sse,
+    tool_call,
+    usage,
+)
 from tests.support.processes import is_alive, processes_with
 from tests.support.proxy import open_proxy
 from tests.support.sshd import key
@@ -197,6 +207,36 @@ async def test_a_desktop_that_stays_away_fails_its_runs_and_tells_their_true_end
             late = [event for event in await world.events(task, "task.output") if event.get("late")]
             assert [event["text"] for event in late] == ["two\n"]
             assert (await world.task(task)).status == "failed", "its status stays"
+
+
+async def test_what_a_further_attempt_of_a_prompt_said_while_its_desktop_was_away_is_recorded_when_it_is_back(
+    tmp_path: Path,
+):
+    may_go_on = anyio.Event()
+    half, rest = sse(chunk("Half of it")), sse(chunk(", and the rest.")) + DONE
+    refusal = '{"error": {"message": "Unrecognized parameter: stream_options"}}'
+    scripts = [replies(refusal, status=400, content_type="application/json"), replies(half, may_go_on, rest)]
+    async with (
+        open_sshd() as host,
+        open_proxy("127.0.0.1", host.port) as proxy,
+        open_chat_endpoint(*scripts) as endpoint,
+        open_world(tmp_path, patience_s=0.2) as world,
+    ):
+        desktop = await world.add_desktop(host, port=proxy.port, **with_agent(endpoint.url))
+        await world.until(lambda: world.desktop(desktop).agent_ready)
+        task = await world.run(desktop, "All of it", type="prompt")
+        await world.recorded(task, refusal.encode() + half, "response")
+        proxy.refuse()
+        proxy.reset()
+        failed = await world.ended(task)
+        assert failed.error and failed.error.code == "desktop_unreachable"
+        may_go_on.set()
+        proxy.heal()
+        with anyio.fail_after(30):
+            while not (notes := await world.events(task, "task.note")):
+                await world.control.log.wait_beyond(world.control.log.head)
+        assert "The request was over" in notes[-1]["text"]
+        assert await world.output(task, "response") == refusal.encode() + half + rest
 
 
 async def test_a_desktop_that_is_removed_keeps_nothing_of_ours(tmp_path: Path):

@@ -28,6 +28,7 @@ from .static import Dashboard
 from .views import (
     AppliedView,
     BatchCreated,
+    BatchDetail,
     BatchView,
     CheckView,
     DesktopView,
@@ -82,7 +83,7 @@ TABLE: tuple[Route, ...] = (
 
     Route("GET", f"{MC}/batches", batches.list_batches, "read", Answer(type=list[BatchView], headers=LISTED), query=queries.BatchesQuery),
     Route("POST", f"{MC}/batches", batches.create_batch, "work", Answer(status=201, type=BatchCreated, headers=("Location",)), body=NewBatch, body_bytes_max=BATCH, refusals=CANNOT_RUN, once=True),
-    Route("GET", f"{MC}/batches/{{id}}", batches.read_batch, "read", Answer(type=BatchView, headers=SHOWN), refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/batches/{{id}}", batches.read_batch, "read", Answer(type=BatchDetail, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/run", batches.run_batch, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
     Route("POST", f"{MC}/batches/{{id}}/cancel", batches.cancel_batch, "work", APPLIED, refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/retry-failed", batches.retry_failed, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
@@ -90,7 +91,7 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{MC}/approvals", approvals.list_approvals, "read", Answer(type=list[Approval], headers=LISTED), query=queries.ApprovalsQuery),
     Route("GET", f"{MC}/settings", settings.read_settings, "read", Answer(type=Settings, headers=SHOWN)),
     Route("PATCH", f"{MC}/settings", settings.edit_settings, "administer", Answer(type=Settings), body=SettingsEdit),
-    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN)),
+    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery),
 
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery),
     Route("GET", f"{MC}/activity/stream", sse.activity_stream, "read", STREAM, query=queries.ActivityStreamQuery, streams=True),

@@ -20,7 +20,19 @@ from .idempotency import remembering
 from .queries import BatchesQuery
 from .routes import body_of, query_of
 from .services import principal_of, services_of
-from .views import AppliedView, BatchCreated, BatchView, NewBatch, Skipped, StatusCounts, TaskView
+from .views import (
+    AppliedView,
+    BatchCreated,
+    BatchDetail,
+    BatchView,
+    DesktopCounts,
+    NewBatch,
+    Skipped,
+    StatusCounts,
+    TaskView,
+)
+
+CONTENT_SHOWN_MAX = 300  # characters of the first task's content; the tasks themselves have the whole
 
 
 async def list_batches(request: Request) -> Response:
@@ -86,26 +98,45 @@ def _as_given(errors: Sequence[FieldError]) -> list[FieldError]:
 
 
 async def read_batch(request: Request) -> Response:
-    """One batch: how its tasks stand. `GET /tasks?batchId=` lists them."""
+    """One batch: how its tasks stand, in all and on each desktop. `GET /tasks?batchId=` lists them."""
+    id: str = request.path_params["id"]
+    query = queries.batch_desktops(id)
     async with shown(request) as moment:
-        (batch,) = await _views(moment.snapshot, [request.path_params["id"]])
-    return answer(batch, headers=moment.headers())
+        (batch,) = await _views(moment.snapshot, [id])
+        rows = await moment.snapshot.rows(query.sql, query.parameters)
+    by_desktop: dict[str, dict[TaskStatus, int]] = {}
+    for desktop_id, status, count in rows:
+        by_desktop.setdefault(desktop_id, {})[status] = count
+    desktops = tuple(DesktopCounts(desktop_id=id, counts=StatusCounts.of(counts)) for id, counts in by_desktop.items())
+    facts = {name: getattr(batch, name) for name in BatchView.__struct_fields__}
+    return answer(BatchDetail(**facts, desktops=desktops), headers=moment.headers())
 
 
 async def _views(snapshot: Snapshot, ids: list[str]) -> list[BatchView]:
     if not ids:
         return []
-    query = queries.batch_counts(ids)
+    query, firsts = queries.batch_counts(ids), queries.first_of_batches(ids)
     counts: dict[str, dict[TaskStatus, int]] = {id: {} for id in ids}
     for id, status, count in await snapshot.rows(query.sql, query.parameters):
         counts[id][status] = count
     for id, of_batch in counts.items():
         if not of_batch:
             raise Refused(NOT_FOUND, kind="batch", id=id)
-    return [
-        BatchView(id=id, total=sum(by_status.values()), counts=StatusCounts.of(by_status))
-        for id, by_status in counts.items()
-    ]
+    first_docs = dict(await snapshot.rows(firsts.sql, firsts.parameters))
+    return [_view(id, by_status, msgspec.json.decode(first_docs[id], type=Task)) for id, by_status in counts.items()]
+
+
+def _view(id: str, counts: dict[TaskStatus, int], first: Task) -> BatchView:
+    return BatchView(
+        id=id,
+        total=sum(counts.values()),
+        counts=StatusCounts.of(counts),
+        title=first.title,
+        content=first.content[:CONTENT_SHOWN_MAX],
+        type=first.type,
+        created_at=first.created_at,
+        created_by=first.created_by,
+    )
 
 
 async def run_batch(request: Request) -> Response:

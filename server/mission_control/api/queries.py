@@ -28,7 +28,11 @@ class NoQuery(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
-    """Which tasks, in which order; `before` is the id of the last task of the page before."""
+    """Which tasks, in which order; `before` is the id of the last task of the page before.
+
+    `q` is looked for in content, title and labels without regard to case, and may be a whole id. `since` and `until`
+    are RFC 3339 times: of the end with `order=ended`, else of the creation; `until` itself is left out.
+    """
 
     status: tuple[TaskStatus, ...] = ()
     desktop_id: str | None = None
@@ -36,9 +40,18 @@ class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     batch_id: str | None = None
     label: str | None = None
     q: str | None = None
+    created_by: str | None = None
+    since: str | None = None
+    until: str | None = None
     order: Literal["created", "ended", "queue"] = "created"
     before: str | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
+
+
+class OverviewQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """How many hours the figures look back, the present one included."""
+
+    hours: Annotated[int, Meta(ge=1, le=limits.OVERVIEW_HOURS_MAX)] = 24
 
 
 class CancelQuery(Value, frozen=True, forbid_unknown_fields=True):

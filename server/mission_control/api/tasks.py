@@ -13,6 +13,7 @@ from ..domain.entities import OPEN, Task
 from ..domain.errors import NOT_FOUND, Refused, invalid
 from ..domain.filters import Filter
 from ..domain.tasks import NewTask, TaskEdit
+from ..domain.times import microseconds
 from ..log import queries
 from ..log.queries import TaskFilter
 from ..log.sqlite import Snapshot, SqliteLog
@@ -35,7 +36,17 @@ async def list_tasks(request: Request) -> Response:
     With `order=ended` finished tasks by their end, newest first; with `order=queue` running ones as they were started.
     """
     query = query_of(request, TasksQuery)
-    wanted = TaskFilter(query.status, query.desktop_id, query.type, query.batch_id, query.label, query.q)
+    wanted = TaskFilter(
+        query.status,
+        query.desktop_id,
+        query.type,
+        query.batch_id,
+        query.label,
+        query.q,
+        query.created_by,
+        _moment("/since", query.since),
+        _moment("/until", query.until),
+    )
     if query.order == "queue" and (query.before or query.status not in ((), ("running",))):
         raise invalid("/order", "is queue, which lists running tasks only, without before")
     page = queries.tasks_page(wanted, query.order, query.before, query.limit + 1)
@@ -47,6 +58,15 @@ async def list_tasks(request: Request) -> Response:
     is_cut = len(rows) > query.limit and query.order != "queue"
     more = next_url(request, before=tasks[-1].id) if is_cut else None
     return answer(tasks, headers=moment.headers(total=counted[0] if counted else 0, next_url=more))
+
+
+def _moment(pointer: str, time: str | None) -> int | None:
+    if time is None:
+        return None
+    try:
+        return max(0, microseconds(time))
+    except (ValueError, OverflowError):
+        raise invalid(pointer, "is no RFC 3339 time, such as 2026-03-01T12:00:00Z") from None
 
 
 async def create_task(request: Request) -> Response:

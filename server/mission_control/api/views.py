@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus
+from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus, TaskType
 from ..domain.keys import PREFIX
 from ..domain.tasks import NewTask
 from ..domain.values import Actor, Role, Time, Value
@@ -98,11 +98,29 @@ class BatchCreated(Value, frozen=True, kw_only=True):
 
 
 class BatchView(Value, frozen=True, kw_only=True):
-    """A batch: how its tasks stand, archived ones included."""
+    """A batch: how its tasks stand, archived ones included, and what its first task says about all of them."""
 
     id: str
     total: int
     counts: StatusCounts
+    title: str | None
+    content: str
+    type: TaskType
+    created_at: Time
+    created_by: Actor
+
+
+class DesktopCounts(Value, frozen=True, kw_only=True):
+    """How the tasks of a batch stand on one desktop."""
+
+    desktop_id: str
+    counts: StatusCounts
+
+
+class BatchDetail(BatchView, frozen=True, kw_only=True):
+    """A batch, and how it stands on each of its desktops."""
+
+    desktops: tuple[DesktopCounts, ...]
 
 
 class Skipped(Value, frozen=True, kw_only=True):
@@ -187,17 +205,58 @@ class Hour(Value, frozen=True, kw_only=True):
     cancelled: int = 0
 
 
-class Overview(Value, frozen=True, kw_only=True):
-    """The fleet in figures.
+class Durations(Value, frozen=True, kw_only=True):
+    """How long (ms) tasks ran that are done: half of them at most `p50`, nine of ten at most `p90`, and so on."""
 
-    `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+    count: int
+    mean: float
+    p50: int
+    p90: int
+    p99: int
+    max: int
+
+
+class AgeCount(Value, frozen=True, kw_only=True):
+    """How many are at least `fromSeconds` old and less than `toSeconds`; null is without end."""
+
+    from_seconds: int
+    to_seconds: int | None
+    count: int
+
+
+class WaitingApprovals(Value, frozen=True, kw_only=True):
+    """What waits for a decision, youngest first."""
+
+    count: int
+    oldest_at: Time | None
+    ages: tuple[AgeCount, ...]
+
+
+class Failing(Value, frozen=True, kw_only=True):
+    """What failed `count` times: the beginning of its content, and the newest task of it."""
+
+    content: str
+    type: TaskType
+    count: int
+    task_id: str
+    ended_at: Time
+
+
+class Overview(Value, frozen=True, kw_only=True):
+    """The fleet in figures, over the hours that were asked for.
+
+    `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within the hours and are
     done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
-    desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+    desktops that report them, from 0 to 1. `throughput` are the hours of the clock, oldest first. `durations` and
+    `failing` look at no more than the newest 2,000 tasks of their kind.
     """
 
     counts: StatusCounts
     completion_rate: float | None
     mean_duration_ms: float | None
+    durations: Durations | None
+    waiting: WaitingApprovals
+    failing: tuple[Failing, ...]
     active_desktops: int
     desktops: int
     cpu: float | None

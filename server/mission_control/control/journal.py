@@ -6,10 +6,12 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 import anyio
 import msgspec
+import structlog
 
 from ..domain import limits
 from ..domain.entities import OPEN, Approval, Desktop, Key, Settings, Task
@@ -22,9 +24,13 @@ from ..domain.values import Actor
 from ..log.event_log import Batch, LogUnavailable, Row, Statement
 from ..log.sqlite import SqliteLog
 
+RETRY_SECONDS = 1.0  # between two tries while the log is unavailable
 FINISHED_KEPT = 2000  # finished tasks kept in memory, so that two decisions about one see each other
 
 assert FINISHED_KEPT >= limits.BATCH_TASKS_MAX, "all tasks that one request names are in memory at one moment"
+
+T = TypeVar("T")
+_logger = structlog.get_logger(__name__)
 
 
 class Journal:
@@ -222,3 +228,15 @@ def open_journal(
 ) -> Journal:
     """The journal of a log, with this machine's clock and randomness."""
     return Journal(log, clock_us, entropy)
+
+
+async def until_taken(change: Callable[[], Awaitable[T]]) -> T:
+    """Make a change that nobody is there to repeat: while the log is unavailable, it is tried again."""
+    while True:
+        try:
+            return await change()
+        except Refused as refused:
+            if refused.code != LOG_UNAVAILABLE.code:
+                raise
+            _logger.warning("a change waits for the log", reason=refused.detail)
+            await anyio.sleep(RETRY_SECONDS)

@@ -18,4 +18,9 @@ def _base32(number: int, characters: int) -> str:
 def make_id(prefix: str, at_us: int, entropy: bytes) -> str:
     """An id such as `task_01jd…`; `at_us` is microseconds since 1970, `entropy` is 8 random bytes."""
     assert len(entropy) == ENTROPY_BYTES, "an id takes 8 bytes of entropy"
-    return f"{prefix}_{_base32(at_us, TIME_CHARACTERS)}{_base32(int.from_bytes(entropy, 'big'), 13)}"
+    return f"{first_id(prefix, at_us)}{_base32(int.from_bytes(entropy, 'big'), 13)}"
+
+
+def first_id(prefix: str, at_us: int) -> str:
+    """A bound for ids by time: it sorts before every id that was made at `at_us` or later, and behind all others."""
+    return f"{prefix}_{_base32(at_us, TIME_CHARACTERS)}"

@@ -22,6 +22,7 @@ WAITING_TASKS_MAX = 10_000  # queued on one desktop; beyond that run is refused
 
 LIST_LIMIT_DEFAULT = 100
 LIST_LIMIT_MAX = 1000
+OVERVIEW_HOURS_MAX = 7 * 24
 
 EVENTS_READ_MAX = 1000  # events of one read of the log: a read holds no transaction over a wait
 EVENTS_READ_BYTES_MAX = 1024 * 1024

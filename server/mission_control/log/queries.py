@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from ..domain import limits
 from ..domain.entities import OPEN, STATUSES, TaskStatus
 from ..domain.filters import BULK_TYPES
+from ..domain.ids import first_id
+from ..domain.times import rfc3339
 from .event_log import StoredEvent
 from .sqlite import COLUMNS, Snapshot
 
 Order = Literal["created", "ended", "queue"]
 
 ENDED: tuple[TaskStatus, ...] = tuple(status for status in STATUSES if status not in OPEN)
+SAMPLED_MAX = 2_000  # tasks whose documents are opened for one figure of the overview
 EVENTS_WALKED_MAX = 20_000  # by one page of the past: what is rare and far back is found by the pages after it
 
 NO_BULK = f"type not in ({', '.join(repr(type) for type in sorted(BULK_TYPES))})"
@@ -40,7 +45,10 @@ class TaskFilter(NamedTuple):
     type: str | None = None
     batch_id: str | None = None
     label: str | None = None
-    text: str | None = None  # in content or title, without regard to case
+    text: str | None = None  # in content, title or a label, without regard to case; or the whole id
+    created_by: str | None = None  # an actor's id
+    since_us: int | None = None  # created, or ended in the order `ended`: from here on
+    until_us: int | None = None  # and before here
 
 
 class _Where(NamedTuple):
@@ -53,6 +61,8 @@ class _Where(NamedTuple):
 
 _TEXT = "instr(lower(coalesce(json_extract(cast(doc as text), '$.{field}'), '')), lower(?)) > 0"
 _LABELLED = "exists (select 1 from json_each(cast(doc as text), '$.labels') where value = ?)"
+_LABEL_TEXT = "exists (select 1 from json_each(cast(doc as text), '$.labels') where instr(lower(value), lower(?)) > 0)"
+_BY = "json_extract(cast(doc as text), '$.createdBy.id') = ?"
 
 
 def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
@@ -69,7 +79,17 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
     if wanted.label is not None:
         add(_LABELLED, wanted.label)
     if wanted.text is not None:
-        add(f"({_TEXT.format(field='content')} or {_TEXT.format(field='title')})", wanted.text, wanted.text)
+        found = f"{_TEXT.format(field='content')} or {_TEXT.format(field='title')} or {_LABEL_TEXT} or id = ?"
+        add(f"({found})", *[wanted.text] * 4)
+    if wanted.created_by is not None:
+        add(_BY, wanted.created_by)
+    for at_us, comparison in ((wanted.since_us, ">="), (wanted.until_us, "<")):
+        if at_us is None:
+            continue
+        if order == "ended":
+            add(f"ended_at {comparison} ?", rfc3339(at_us))
+        else:
+            add(f"id {comparison} ?", first_id("task", at_us))
 
     def walk(index: str, *fixed: tuple[str, object]) -> _Where:
         names = tuple(f"{name} = ?" for name, _ in fixed)
@@ -157,7 +177,9 @@ def tasks_total(wanted: TaskFilter, order: Order) -> Query:
     if wanted._replace(statuses=()) == TaskFilter():
         some = f" where status in ({', '.join('?' * len(statuses))})" if statuses or order == "ended" else ""
         return Query(f"select coalesce(sum(count), 0) from task_counts{some}", tuple(statuses), ())
-    walks = _walks(wanted._replace(statuses=statuses), "created") if statuses or order != "ended" else []
+    # Ends are only in the index of ends; else the narrower index of the other orders counts as well.
+    by = "ended" if order == "ended" and (wanted.since_us, wanted.until_us) != (None, None) else "created"
+    walks = _walks(wanted._replace(statuses=statuses), by) if statuses or order != "ended" else []
     counts = [f"(select count(*) from tasks indexed by {walk.by} where {walk.sql})" for walk in walks]
     parameters = tuple(value for walk in walks for value in walk.parameters)
     return Query(f"select {' + '.join(counts) or '0'}", parameters, _indexes(walks))
@@ -196,6 +218,26 @@ def batch_counts(ids: Sequence[str]) -> Query:
         "select batch_id, status, count(*) from tasks indexed by tasks_by_batch"
         f" where batch_id is not null and batch_id in ({some}) group by batch_id, status",
         tuple(ids),
+        ("tasks_by_batch",),
+    )
+
+
+def batch_desktops(id: str) -> Query:
+    """`desktop_id, status, count` of the tasks of a batch, archived ones included."""
+    return Query(
+        "select desktop_id, status, count(*) from tasks indexed by tasks_by_batch"
+        " where batch_id = ? group by desktop_id, status",
+        (id,),
+        ("tasks_by_batch",),
+    )
+
+
+def first_of_batches(ids: Sequence[str]) -> Query:
+    """`batch_id, doc` of the first task of each batch."""
+    first = "(select min(id) from tasks indexed by tasks_by_batch where batch_id = wanted.value)"
+    return Query(
+        f"select wanted.value, doc from json_each(?) as wanted join tasks on tasks.id = {first}",
+        (msgspec.json.encode(ids).decode(),),
         ("tasks_by_batch",),
     )
 
@@ -330,14 +372,65 @@ def output_near(task_id: str, seq: int, until: int) -> Query:
 
 
 def ended_since(since: str) -> Query:
-    """`status, count, mean duration in ms` of the tasks that ended since a time, archived ones included."""
+    """`status, count` of the tasks that ended since a time, archived ones included."""
     return Query(
-        "select status, count(*), avg(json_extract(cast(doc as text), '$.durationMs'))"
-        " from tasks indexed by tasks_by_end where archived in (0, 1)"
+        "select status, count(*) from tasks indexed by tasks_by_end where archived in (0, 1)"
         " and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by status",
         (since,),
         ("tasks_by_end",),
     )
+
+
+def durations_since(since: str) -> Query:
+    """How long (ms) the newest tasks that are done since a time ran, shortest first; at most `SAMPLED_MAX`."""
+    newest, parameters = _newest_ended("done", since)
+    return Query(
+        f"select json_extract(cast(doc as text), '$.durationMs') as ms from ({newest})"
+        " where ms is not null order by ms",
+        parameters,
+        ("tasks_by_end",),
+    )
+
+
+def failing_since(since: str, limit: int) -> Query:
+    """`content (its beginning), type, count, newest id, its end` of what failed most often since a time.
+
+    Of at most the newest `SAMPLED_MAX` failures: what fails now is of interest, and the cost does not grow.
+    """
+    newest, parameters = _newest_ended("failed", since)
+    content = "substr(json_extract(cast(doc as text), '$.content'), 1, 300)"
+    return Query(
+        f"select {content}, type, count(*), max(id), max(ended_at) from ({newest})"
+        " group by 1, 2 order by 3 desc, 5 desc limit ?",
+        (*parameters, limit),
+        ("tasks_by_end",),
+    )
+
+
+def _newest_ended(status: TaskStatus, since: str) -> tuple[str, tuple[object, ...]]:
+    """`id, type, ended_at, doc` of the newest tasks that ended so since a time, archived ones included."""
+    part = (
+        "select * from (select id, type, ended_at, doc from tasks indexed by tasks_by_end"
+        " where archived = {} and status = ? and ended_at >= ? order by ended_at desc, id desc limit ?)"
+    )
+    both = f"{part.format(0)} union all {part.format(1)}"
+    walk = (status, since, SAMPLED_MAX)
+    return f"select * from ({both}) order by ended_at desc, id desc limit ?", (*walk, *walk, SAMPLED_MAX)
+
+
+def waiting_ages(bounds_us: Sequence[int]) -> Query:
+    """How many approvals are pending, the id of the oldest, and how many were created since each of some times."""
+    younger = "".join(", coalesce(sum(id >= ?), 0)" for _ in bounds_us)
+    return Query(
+        f"select count(*), min(id){younger} from approvals indexed by approvals_by_status where status = 'pending'",
+        tuple(first_id("appr", at_us) for at_us in bounds_us),
+        ("approvals_by_status",),
+    )
+
+
+def approval(id: str) -> Query:
+    """`doc` of one approval."""
+    return Query("select doc from approvals where id = ?", (id,), ("sqlite_autoindex_approvals_1",))
 
 
 def ended_by_hour(since: str) -> Query:

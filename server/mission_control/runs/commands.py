@@ -35,9 +35,12 @@ def spec_of(task: Task) -> Spec:
 
 
 async def run_durably(
-    run: DurableRun, cutter: OutputCutter, recorder: Recorder, tell: Told, timeout_seconds: int | None
+    run: DurableRun, cutter: OutputCutter, recorder: Recorder, tell: Told, timeout_seconds: int | None, base: int = 0
 ) -> RunEnd:
-    """Record a command to its end, which comes when all of its output is durable."""
+    """Record a run to its end, which comes when all of its output is durable.
+
+    `base` counts the bytes of the attempts before this one, which stand in the same stream.
+    """
     while True:
         happened = await run.next(cutter.deadline)
         if not happened:
@@ -50,7 +53,10 @@ async def run_durably(
                 case Gap():
                     await recorder.add([*pieces, *cutter.finish()], position=cutter.position)
                     pieces = []
-                    await record_gap(recorder, cutter, one.streams, one.reason)
+                    there: dict[Stream, StreamPosition] = {
+                        stream: StreamPosition(at.offset + base, at.crc) for stream, at in one.streams.items()
+                    }
+                    await record_gap(recorder, cutter, there, one.reason)
                 case Began() | Draining() | Waiting():
                     await tell(one)
                 case Ended() | Lost():

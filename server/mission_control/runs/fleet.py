@@ -8,7 +8,7 @@ connection comes and goes, `desktop.error` when it has been away for long or nee
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from time import monotonic
@@ -18,6 +18,7 @@ import anyio.abc
 import structlog
 
 from ..control.door import Control
+from ..control.journal import until_taken
 from ..domain import desktops
 from ..domain.desktops import NewSsh, Reached
 from ..domain.entities import Agent, Desktop, HostKey, OutpostFacts
@@ -51,7 +52,6 @@ AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
 AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
 SHELL_SECONDS_MAX = 10.0
 NEW_KEYS_SECONDS = 60.0  # between two looks at the host keys of a desktop that is not the confirmed host any more
-RETRY_SECONDS = 1.0  # between two tries to record what a link says while the log takes none
 
 KILL_USER_PROCESSES = (
     "systemd ends this account's processes at its last logout (KillUserProcesses=yes), and with them what runs here. "
@@ -207,7 +207,7 @@ class Fleet:
                 await anyio.sleep(seconds)
                 continue
             try:
-                await self._until_taken(partial(self._control.desktops.offer, desktop.id, offered))
+                await until_taken(partial(self._control.desktops.offer, desktop.id, offered))
             except Refused as refused:  # the fingerprint that was given is not among them
                 await self._say(desktop.id, Error(code="host_key_changed", message=refused.detail), None)
             return
@@ -277,7 +277,7 @@ class Fleet:
                 if status.failure is None:
                     return
                 error, next_try_at = _error(status.failure), self._at(_seconds_until(status.next_try_ms))
-                await self._until_taken(
+                await until_taken(
                     lambda: control.link_changed(desktop_id, "reconnecting", error=error, next_try_at=next_try_at)
                 )
 
@@ -295,7 +295,7 @@ class Fleet:
             offered = [_host_key(key) for key in await offered_host_keys(link.target)]
         except SshFailure:
             return  # gone again: a later try shows them
-        await self._until_taken(partial(self._control.desktops.offer, desktop.id, offered))
+        await until_taken(partial(self._control.desktops.offer, desktop.id, offered))
 
     async def _say_up(self, desktop: Desktop, watch: _Watch, link: Link) -> None:
         """Connected: if something can be run there, it can be used."""
@@ -315,9 +315,9 @@ class Fleet:
         peer: tuple[str, int] | None = connection.ssh.get_extra_info("peername")
         if desktop.status in ("booting", "error"):
             ip_address = peer[0] if peer else None
-            await self._until_taken(lambda: control.started(desktop.id, ip_address=ip_address, reached=reached))
+            await until_taken(lambda: control.started(desktop.id, ip_address=ip_address, reached=reached))
         else:
-            await self._until_taken(lambda: control.link_changed(desktop.id, "up", reached=reached))
+            await until_taken(lambda: control.link_changed(desktop.id, "up", reached=reached))
 
     async def _reached(self, link: Link, connection: SshConnection, watch: _Watch) -> Reached:
         if outpost := link.outpost:
@@ -348,7 +348,7 @@ class Fleet:
             if desktop.agent is not None and desktop.status in ("running", "stopped"):
                 is_ready = await self._is_agent_ready(desktop.id, desktop.agent, link)
             if is_ready != desktop.agent_ready:
-                await self._until_taken(partial(self._control.desktops.agent_ready, desktop_id, is_ready))
+                await until_taken(partial(self._control.desktops.agent_ready, desktop_id, is_ready))
             await anyio.sleep(AGENT_SECONDS if is_ready or desktop.agent is None else AGENT_SECONDS_UNTIL_READY)
 
     async def _is_agent_ready(self, desktop_id: str, agent: Agent, link: Link) -> bool:
@@ -383,23 +383,12 @@ class Fleet:
     async def _say(self, desktop_id: str, error: Error, next_try_s: float | None) -> None:
         """The desktop cannot be used, for this reason."""
         next_try_at = self._at(next_try_s)
-        await self._until_taken(lambda: self._control.desktops.failed(desktop_id, error, next_try_at=next_try_at))
+        await until_taken(lambda: self._control.desktops.failed(desktop_id, error, next_try_at=next_try_at))
 
     def _at(self, seconds: float | None) -> str | None:
         if seconds is None:
             return None
         return rfc3339(microseconds(self._control.journal.now()) + int(seconds * 1_000_000))
-
-    async def _until_taken(self, change: Callable[[], Awaitable[Desktop]]) -> None:
-        """Record what a link says; while the log is unavailable, try again."""
-        while True:
-            try:
-                await change()
-                return
-            except Refused as refused:
-                if refused.code != "log_unavailable":
-                    raise
-                await anyio.sleep(RETRY_SECONDS)
 
 
 async def _system_of(connection: SshConnection) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import TypeVar
 
 import anyio
 import anyio.abc
@@ -19,6 +18,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..control.door import Control
+from ..control.journal import until_taken
 from ..domain.entities import Agent, Task
 from ..domain.errors import NOT_FOUND, Refused
 from ..domain.events import Event, TaskNote, decode_event
@@ -40,7 +40,6 @@ from .prompts import GATHER_SECONDS, PromptRun
 from .protocol import KnownRun, Spec, cancel, forget, run_id
 from .recorder import open_recorder
 
-RETRY_SECONDS = 1.0  # between two tries to record an end while the log takes none
 TURNS_MAX = 50  # earlier exchanges of a conversation that are looked up
 PASSING_SECONDS = 0.02  # a run that is over sooner is not said to be streaming: one commit less before its end
 PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
@@ -59,7 +58,6 @@ _WATCHED = frozenset(
 )
 _logger = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 Change = Callable[[], Awaitable[object]]
 
 
@@ -319,7 +317,7 @@ class Runner:
         """Say in the log which outpost will be asked, and give the run; None when the task is not running any more."""
         link = await self._fleet.outpost(task.desktop_id)
         instance, boot = link.facts.instance, link.facts.boot
-        task = await self._until_taken(
+        task = await until_taken(
             lambda: self._control.tasks.begin(task.id, instance_id=instance, boot_id=boot, attempt=attempt)
         )
         if task.status != "running":
@@ -366,7 +364,7 @@ class Runner:
 
     def _aside(self, change: Change) -> None:
         """Make a change that nothing waits for."""
-        self._group.start_soon(self._until_taken, change)
+        self._group.start_soon(until_taken, change)
 
     def _can_be_cancelled(self, task_id: str, cancel: Callable[[], None]) -> None:
         self._cancels[task_id] = cancel
@@ -408,25 +406,33 @@ class Runner:
 
     async def _collect_late(self, task: Task) -> None:
         """A desktop is back that was given up: record the rest of a run, and note its true end."""
-        position = await self._position(task.id)
-        run = self._taken_up(task, position, None, await self._has_gap(task.id))
+        position, base = await self._position(task.id), 0
+        if task.type == "prompt":
+            past = await self._past(task)
+            base = past.base
+            run = self._taken_up(task, past.position, None, past.has_hole)
+        else:
+            run = self._taken_up(task, position, None, await self._has_gap(task.id))
         if task.cancel_requested_at:
             run.cancel()
 
         async def ignore(_: Happening) -> None:
             pass
 
+        def acknowledge(durable: int) -> None:
+            run.acknowledge(durable - base)
+
         try:
             async with open_recorder(
-                self._control.tasks, task, position, on_durable=run.acknowledge, late=True
+                self._control.tasks, task, position, on_durable=acknowledge, late=True
             ) as recorder:
-                end = await run_durably(run, OutputCutter(position), recorder, ignore, task.timeout_seconds)
+                end = await run_durably(run, OutputCutter(position), recorder, ignore, task.timeout_seconds, base)
             if end.error and end.error.code == UNREACHABLE:
                 return
-            text = f"The desktop is back. {_true_end(end)}"
+            text = f"The desktop is back. {_true_end(task, end)}"
             notes = self._events_of(task.id, "task.note")
             if text not in [note.text async for note in notes if isinstance(note, TaskNote)]:
-                await self._until_taken(lambda: self._control.tasks.note(task, text))
+                await until_taken(lambda: self._control.tasks.note(task, text))
             run.forget()
         finally:
             self._closed(run)
@@ -471,13 +477,13 @@ class Runner:
         await self._finish(task.id, end)
 
     async def _starting(self, task_id: str) -> Task:
-        return await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "starting"))
+        return await until_taken(lambda: self._control.tasks.enter_phase(task_id, "starting"))
 
     async def _streaming(self, task_id: str, cancel: Callable[[], None]) -> None:
         """The desktop has begun; from now on the run can be cancelled there."""
         self._cancels[task_id] = cancel
         now = self._control.journal.now()
-        task = await self._until_taken(lambda: self._control.tasks.enter_phase(task_id, "streaming", executed_at=now))
+        task = await until_taken(lambda: self._control.tasks.enter_phase(task_id, "streaming", executed_at=now))
         if task.cancel_requested_at:
             cancel()
 
@@ -540,18 +546,7 @@ class Runner:
                     yield decode_event(event.type, event.body)
 
     async def _finish(self, task_id: str, end: RunEnd) -> None:
-        await self._until_taken(lambda: self._control.tasks.finish(task_id, end))
-
-    async def _until_taken(self, change: Callable[[], Awaitable[T]]) -> T:
-        """Make a change; while the log is unavailable, try again."""
-        while True:
-            try:
-                return await change()
-            except Refused as refused:
-                if refused.code != "log_unavailable":
-                    raise
-                _logger.warning("a run waits for the log", reason=refused.detail)
-                await anyio.sleep(RETRY_SECONDS)
+        await until_taken(lambda: self._control.tasks.finish(task_id, end))
 
 
 def _abandon(outpost: OutpostLink, run: bytes) -> None:
@@ -565,9 +560,11 @@ def _was_given_up(task: Task) -> bool:
     return task.error is not None and task.error.code == UNREACHABLE
 
 
-def _true_end(end: RunEnd) -> str:
+def _true_end(task: Task, end: RunEnd) -> str:
     if end.error and end.error.code in ("run_lost", "desktop_rebooted", "supervisor_killed"):
         return end.error.message
+    if task.type == "prompt":
+        return f"The request was over after {(end.duration_ms or 0) / 1000:.3g} s; the raw answer is what came."
     how = f"was ended by {end.signal}" if end.signal else f"exited with code {end.exit_code}"
     return f"The command {how} after {(end.duration_ms or 0) / 1000:.3g} s; its output above is what it wrote."
 

@@ -13,6 +13,15 @@ export interface components {
             name: string;
         };
         /**
+         * AgeCount
+         * @description How many are at least `fromSeconds` old and less than `toSeconds`; null is without end.
+         */
+        AgeCount: {
+            fromSeconds: number;
+            toSeconds: number | null;
+            count: number;
+        };
+        /**
          * Agent
          * @description The chat endpoint of a desktop's agent; `url` is its base address, as in OPENAI_BASE_URL.
          */
@@ -117,6 +126,22 @@ export interface components {
             tasks: components["schemas"]["TaskView"][];
         };
         /**
+         * BatchDetail
+         * @description A batch, and how it stands on each of its desktops.
+         */
+        BatchDetail: {
+            id: string;
+            total: number;
+            counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            desktops: components["schemas"]["DesktopCounts"][];
+        };
+        /**
          * BatchTask
          * @description The task that each of several desktops gets.
          */
@@ -147,12 +172,18 @@ export interface components {
         };
         /**
          * BatchView
-         * @description A batch: how its tasks stand, archived ones included.
+         * @description A batch: how its tasks stand, archived ones included, and what its first task says about all of them.
          */
         BatchView: {
             id: string;
             total: number;
             counts: components["schemas"]["StatusCounts"];
+            title: string | null;
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
         };
         /**
          * CheckStep
@@ -199,6 +230,14 @@ export interface components {
             lastSeenAt?: string | null;
             ipAddress?: string | null;
             agentReady?: boolean;
+        };
+        /**
+         * DesktopCounts
+         * @description How the tasks of a batch stand on one desktop.
+         */
+        DesktopCounts: {
+            desktopId: string;
+            counts: components["schemas"]["StatusCounts"];
         };
         /**
          * DesktopCreated
@@ -447,6 +486,18 @@ export interface components {
             metrics: components["schemas"]["Metrics"] | null;
         };
         /**
+         * Durations
+         * @description How long (ms) tasks ran that are done: half of them at most `p50`, nine of ten at most `p90`, and so on.
+         */
+        Durations: {
+            count: number;
+            mean: number;
+            p50: number;
+            p90: number;
+            p99: number;
+            max: number;
+        };
+        /**
          * Envelope
          * @description An event of the log, in the envelope that it has everywhere. `payload` is described by its type.
          */
@@ -495,6 +546,18 @@ export interface components {
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
+        };
+        /**
+         * Failing
+         * @description What failed `count` times: the beginning of its content, and the newest task of it.
+         */
+        Failing: {
+            content: string;
+            /** @enum {unknown} */
+            type: "command" | "prompt";
+            count: number;
+            taskId: string;
+            endedAt: string;
         };
         /**
          * Health
@@ -758,16 +821,20 @@ export interface components {
         };
         /**
          * Overview
-         * @description The fleet in figures.
+         * @description The fleet in figures, over the hours that were asked for.
          *
-         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within 24 hours and are
+         *         `counts` are the tasks on the board. `completionRate` is the share of the tasks that ended within the hours and are
          *         done, `meanDurationMs` how long those ran; null when none ended. `cpu` and `memory` are means over the running
-         *         desktops that report them, from 0 to 1. `throughput` are the last 24 hours of the clock, oldest first.
+         *         desktops that report them, from 0 to 1. `throughput` are the hours of the clock, oldest first. `durations` and
+         *         `failing` look at no more than the newest 2,000 tasks of their kind.
          */
         Overview: {
             counts: components["schemas"]["StatusCounts"];
             completionRate: number | null;
             meanDurationMs: number | null;
+            durations: components["schemas"]["Durations"] | null;
+            waiting: components["schemas"]["WaitingApprovals"];
+            failing: components["schemas"]["Failing"][];
             activeDesktops: number;
             desktops: number;
             cpu: number | null;
@@ -1398,6 +1465,15 @@ export interface components {
             /** @default 0 */
             totalTokens: number;
         };
+        /**
+         * WaitingApprovals
+         * @description What waits for a decision, youngest first.
+         */
+        WaitingApprovals: {
+            count: number;
+            oldestAt: string | null;
+            ages: components["schemas"]["AgeCount"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1406,6 +1482,7 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type AgeCount = components['schemas']['AgeCount'];
 export type Agent = components['schemas']['Agent'];
 export type AgentAuth = components['schemas']['AgentAuth'];
 export type AppliedView = components['schemas']['AppliedView'];
@@ -1414,12 +1491,14 @@ export type ApprovalCreated = components['schemas']['ApprovalCreated'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type Auth = components['schemas']['Auth'];
 export type BatchCreated = components['schemas']['BatchCreated'];
+export type BatchDetail = components['schemas']['BatchDetail'];
 export type BatchTask = components['schemas']['BatchTask'];
 export type BatchView = components['schemas']['BatchView'];
 export type CheckStep = components['schemas']['CheckStep'];
 export type CheckView = components['schemas']['CheckView'];
 export type ConfigAuth = components['schemas']['ConfigAuth'];
 export type DesktopAgentReady = components['schemas']['DesktopAgentReady'];
+export type DesktopCounts = components['schemas']['DesktopCounts'];
 export type DesktopCreated = components['schemas']['DesktopCreated'];
 export type DesktopEdit = components['schemas']['DesktopEdit'];
 export type DesktopError = components['schemas']['DesktopError'];
@@ -1429,9 +1508,11 @@ export type DesktopStarted = components['schemas']['DesktopStarted'];
 export type DesktopStopped = components['schemas']['DesktopStopped'];
 export type DesktopUpdated = components['schemas']['DesktopUpdated'];
 export type DesktopView = components['schemas']['DesktopView'];
+export type Durations = components['schemas']['Durations'];
 export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
+export type Failing = components['schemas']['Failing'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
@@ -1487,5 +1568,6 @@ export type TaskUpdated = components['schemas']['TaskUpdated'];
 export type TaskView = components['schemas']['TaskView'];
 export type Unsubscribe = components['schemas']['Unsubscribe'];
 export type Usage = components['schemas']['Usage'];
+export type WaitingApprovals = components['schemas']['WaitingApprovals'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
