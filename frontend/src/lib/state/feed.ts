@@ -1,5 +1,5 @@
 // Snapshot, then events: reads what is there, subscribes behind it, and hands every event to the states it concerns.
-// Events are applied once a frame. When the server says that the cursor means nothing to it, all is read anew.
+// Events are applied once a frame, and no more of them than a frame has time for. When the server says that the cursor means nothing to it, all is read anew.
 import type { LogEvent } from '../api/types';
 import { changeOf } from '../live/fold';
 import { onNextFrame } from '../live/frame';
@@ -19,6 +19,11 @@ export interface FeedStates {
   settings: SettingsState;
   notifications: Notifications;
 }
+
+/** What applying may take of a frame; the rest is for drawing. */
+const SLICE_MS = 8;
+/** Events between two looks at the clock. */
+const PIECE = 100;
 
 const TYPES = ['task.*', 'approval.*', 'desktop.*', 'settings.*', 'key.*'];
 
@@ -77,10 +82,17 @@ export class Feed {
     }, 2_000);
   }
 
+  /** A page that was away has much to take in: it goes on with the next frame, and stays usable meanwhile. */
   #apply = (): void => {
-    const events = this.#waiting;
-    this.#waiting = [];
-    const { tasks, desktops, approvals, activity, settings } = this.#states;
+    const until = performance.now() + SLICE_MS;
+    do this.#take(this.#waiting.splice(0, PIECE));
+    while (this.#waiting.length && performance.now() < until);
+    if (this.#waiting.length) onNextFrame(this.#apply);
+    this.#states.tasks.trim();
+  };
+
+  #take(events: LogEvent[]): void {
+    const { tasks, desktops, approvals, activity, settings, notifications } = this.#states;
     for (const event of events) {
       const change = changeOf(event);
       if (change?.entity === 'task') tasks.apply(change, event);
@@ -89,7 +101,6 @@ export class Feed {
       else settings.apply(event);
     }
     activity.apply(events);
-    this.#states.notifications.apply(events);
-    tasks.trim();
-  };
+    notifications.apply(events);
+  }
 }
