@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { TaskStatus } from './api/types';
 import { STATUSES } from './live/fold';
-import { allows, moveTo, targetsOf } from './moves';
+import { allows, moveTo, targetsOf, whyNotTo } from './moves';
 
 describe('moving a card', () => {
+  it('is refused with a reason wherever it leads nowhere', () => {
+    for (const from of STATUSES)
+      for (const to of STATUSES)
+        expect(whyNotTo(from, to) === null, `${from} to ${to}`).toBe(from === to || !!moveTo(from, to));
+  });
+
   it('follows the life of a task and nothing else', () => {
     const edges = STATUSES.flatMap((from) => STATUSES.map((to) => [from, moveTo(from, to), to] as const)).filter(
       ([, move]) => move,

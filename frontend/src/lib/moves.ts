@@ -42,6 +42,29 @@ export const moveTo = (from: TaskStatus, to: TaskStatus): Move | null => TARGETS
 export const targetsOf = (from: TaskStatus): [TaskStatus, Move][] =>
   Object.entries(TARGETS[from]) as [TaskStatus, Move][];
 
+const RUNS_FIRST = 'It gets here by itself, when it has run.';
+const IS_OVER = 'It is over. “Retry” in its menu makes a new task of it.';
+
+/** Why a card cannot be dropped on a column; null where it can, or where it already is. */
+export function whyNotTo(from: TaskStatus, to: TaskStatus): string | null {
+  if (from === to || moveTo(from, to)) return null;
+  switch (from) {
+    case 'pending':
+      return RUNS_FIRST;
+    case 'running':
+      return to === 'pending' ? 'It runs already. Cancel it, then retry it.' : 'It gets here by itself, when it ends.';
+    case 'review':
+      return to === 'cancelled'
+        ? 'It has run. Approve or reject it.'
+        : 'Reject it with a retry: that makes a new task.';
+    case 'done':
+      return IS_OVER;
+    case 'failed':
+    case 'cancelled':
+      return 'It is over. Drop it on Pending to make a new task of it.';
+  }
+}
+
 /** What a target says while a card is held over it. */
 export const DROP_WORDS: Record<Move, string> = {
   run: 'Run now',

@@ -2,12 +2,12 @@
 // the screen does not show by itself what happened.
 
 import { asProblem } from './api/errors';
-import type { Problem } from './api/types';
 import { app } from './app';
 import { plural } from './format';
 import { allows, type Move } from './moves';
 import { router } from './router';
 import { asks } from './state/asks.svelte';
+import { type Failure, failures } from './state/failures.svelte';
 import type { TaskState } from './state/tasks.svelte';
 
 /** Requests at a time; more would only wait in the browser. */
@@ -31,7 +31,7 @@ export async function carryOut(
   feedback?: string,
   retry?: boolean,
 ): Promise<void> {
-  const problems: Problem[] = [];
+  const failed: Failure[] = [];
   const waiting = [...tasks];
   let last: TaskState | null = null;
   const work = async () => {
@@ -39,12 +39,12 @@ export async function carryOut(
       try {
         last = (await one(move, task, feedback, retry)) ?? last;
       } catch (error) {
-        problems.push(asProblem(error));
+        failed.push({ task, problem: asProblem(error) });
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, tasks.length) }, work));
-  report(move, tasks, problems, last);
+  report(move, tasks, failed, last);
 }
 
 async function one(move: Move, task: TaskState, feedback?: string, retry?: boolean): Promise<TaskState | null> {
@@ -74,23 +74,20 @@ const DONE_WORDS: Record<Move, string> = {
   archive: 'archived',
 };
 
-function report(move: Move, tasks: readonly TaskState[], problems: Problem[], last: TaskState | null): void {
-  const [problem] = problems;
-  if (problem && (tasks.length === 1 || problems.length === tasks.length)) {
-    app.toasts.error(
-      tasks.length === 1
-        ? problem
-        : { ...problem, title: `None of ${tasks.length} ${DONE_WORDS[move]}: ${problem.title}` },
-    );
+function report(move: Move, tasks: readonly TaskState[], failed: readonly Failure[], last: TaskState | null): void {
+  const [failure] = failed;
+  if (failure && tasks.length === 1) {
+    app.toasts.error(failure.problem);
     return;
   }
-  if (problem) {
-    app.toasts.say(`${plural(tasks.length - problems.length, 'task')} ${DONE_WORDS[move]}, ${problems.length} not`, {
-      tone: 'bad',
-      detail: problem.detail,
-    });
+  if (failure) {
+    // Each task has its own reason: a sentence that fades would hide all but one.
+    failures.current = { move, total: tasks.length, failures: failed };
+    const done = tasks.length - failed.length;
+    if (done) app.toasts.say(`${plural(done, 'task')} ${DONE_WORDS[move]}`, { tone: 'good' });
     return;
   }
+  failures.close();
   if (tasks.length > 1) app.toasts.say(`${plural(tasks.length, 'task')} ${DONE_WORDS[move]}`, { tone: 'good' });
   else if (move === 'retry' && last) {
     const made = last;

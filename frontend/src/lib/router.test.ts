@@ -8,6 +8,11 @@ describe('addresses', () => {
     expect(routeOf('/approvals')).toEqual({ name: 'approvals' });
     expect(routeOf('/desktops')).toEqual({ name: 'desktops' });
     expect(routeOf('/desktops/desk_1/')).toEqual({ name: 'desktop', id: 'desk_1' });
+    expect(routeOf('/approvals/task_1')).toEqual({ name: 'approvals', taskId: 'task_1' });
+    expect(routeOf('/overview')).toEqual({ name: 'overview' });
+    expect(routeOf('/batches')).toEqual({ name: 'batches' });
+    expect(routeOf('/batches/batch_1')).toEqual({ name: 'batch', id: 'batch_1' });
+    expect(routeOf('/search')).toEqual({ name: 'search' });
     expect(routeOf('/settings')).toEqual({ name: 'settings' });
   });
 

@@ -5,9 +5,13 @@ import { createSubscriber } from 'svelte/reactivity';
 export type Route =
   | { name: 'board' }
   | { name: 'task'; id: string }
-  | { name: 'approvals' }
+  | { name: 'approvals'; taskId?: string }
   | { name: 'desktops' }
   | { name: 'desktop'; id: string }
+  | { name: 'overview' }
+  | { name: 'batches' }
+  | { name: 'batch'; id: string }
+  | { name: 'search' }
   | { name: 'settings' }
   | { name: 'unknown'; path: string };
 
@@ -16,15 +20,20 @@ export function routeOf(path: string): Route {
   const [first, second] = parts;
   if (first === undefined) return { name: 'board' };
   if (parts.length === 1) {
-    if (first === 'approvals' || first === 'desktops' || first === 'settings') return { name: first };
+    if (isPlace(first)) return { name: first };
     if (first === 'tasks') return { name: 'board' };
   }
   if (parts.length === 2 && second !== undefined) {
     if (first === 'tasks') return { name: 'task', id: second };
+    if (first === 'approvals') return { name: 'approvals', taskId: second };
     if (first === 'desktops') return { name: 'desktop', id: second };
+    if (first === 'batches') return { name: 'batch', id: second };
   }
   return { name: 'unknown', path };
 }
+
+const PLACES = ['approvals', 'desktops', 'overview', 'batches', 'search', 'settings'] as const;
+const isPlace = (part: string): part is (typeof PLACES)[number] => (PLACES as readonly string[]).includes(part);
 
 function decodePart(part: string): string {
   try {

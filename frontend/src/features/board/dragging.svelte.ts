@@ -1,7 +1,7 @@
 // Cards that are dragged. What a drop means is decided in lib/moves.ts; the library is loaded when the board is shown,
 // since the board works without it (menu, keys, buttons).
 import type { TaskStatus } from '../../lib/api/types';
-import { type Move, moveTo } from '../../lib/moves';
+import { type Move, moveTo, whyNotTo } from '../../lib/moves';
 import { order } from '../../lib/orders';
 import type { TaskState } from '../../lib/state/tasks.svelte';
 
@@ -12,10 +12,12 @@ export class Dragging {
   #task = $state.raw<TaskState | null>(null);
   #over = $state<TaskStatus | null>(null);
   #group: () => readonly TaskState[];
+  #reason: () => string | null;
 
-  /** `group` gives the selected tasks: a selected card takes its fellows along. */
-  constructor(group: () => readonly TaskState[]) {
+  /** `group` gives the selected tasks: a selected card takes its fellows along. `reason` says why nothing can move. */
+  constructor(group: () => readonly TaskState[], reason: () => string | null) {
     this.#group = group;
+    this.#reason = reason;
   }
 
   async load(): Promise<void> {
@@ -36,9 +38,15 @@ export class Dragging {
     return this.#task ? moveTo(this.#task.status, status) : null;
   }
 
+  /** Why the present card cannot be dropped on a column. */
+  whyNotTo(status: TaskStatus): string | null {
+    return this.#task ? whyNotTo(this.#task.status, status) : null;
+  }
+
   source(element: HTMLElement, task: TaskState): (() => void) | undefined {
     return this.#adapter?.draggable({
       element,
+      canDrag: () => this.#reason() === null,
       onDragStart: () => {
         this.#task = task;
       },

@@ -7,7 +7,9 @@ type Gives<Wanted, Given extends Wanted> = [Wanted, Given];
 
 export type Answers = [
   Gives<ours.Task, wire.TaskView>,
-  Gives<ours.Batch, wire.BatchCreated>,
+  Gives<ours.BatchCreated, wire.BatchCreated>,
+  Gives<ours.Batch, wire.BatchView>,
+  Gives<ours.BatchDetail, wire.BatchDetail>,
   Gives<ours.Approval, wire.Approval>,
   Gives<ours.Desktop, wire.DesktopView>,
   Gives<ours.Check, wire.CheckView>,

@@ -16,7 +16,12 @@ export type Decision = Schemas['Review']['decision'];
 export type Usage = Schemas['Usage'];
 export type Failure = Schemas['Error'];
 export type LeftRunning = Schemas['LeftRunning'];
-export type Batch = Schemas['BatchCreated'];
+export type BatchCreated = Schemas['BatchCreated'];
+/** How a batch stands; alone also on each of its desktops. */
+export type Batch = Schemas['BatchView'];
+export type BatchDetail = Schemas['BatchDetail'];
+export type Applied = Schemas['AppliedView'];
+export type StatusCounts = Schemas['StatusCounts'];
 
 export type Approval = Schemas['Approval'];
 export type ApprovalStatus = Approval['status'];

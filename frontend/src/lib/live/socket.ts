@@ -17,8 +17,8 @@ export interface Handlers {
   events?: (events: LogEvent[], cursor: number) => void;
   tail?: (tasks: TaskTail[]) => void;
   metrics?: (desktops: DesktopMetrics[]) => void;
-  /** Everything that the log had is here; what follows happens now. */
-  live?: () => void;
+  /** Everything that the log had has come; what follows happens now. The page is live when what it gives is over. */
+  live?: () => Promise<void> | undefined;
   /** The cursor means nothing to this log any more: read a snapshot and subscribe anew. */
   reset?: () => void;
   error?: (code: string, detail: string) => void;
@@ -184,9 +184,7 @@ export class Socket {
         break;
       case 'live':
         this.#advance(open, frame.cursor);
-        open.isLive = true;
-        open.handlers.live?.();
-        this.#noteCaughtUp();
+        this.#becomeLive(open, open.handlers.live?.());
         break;
       case 'reset':
         open.isDead = true;
@@ -198,6 +196,18 @@ export class Socket {
         open.handlers.error?.(frame.code, frame.detail);
         break;
     }
+  }
+
+  #becomeLive(open: Open, shown: Promise<void> | undefined): void {
+    const socket = this.#socket;
+    const become = () => {
+      // A socket that was lost meanwhile has another to become live on.
+      if (this.#socket !== socket) return;
+      open.isLive = true;
+      this.#noteCaughtUp();
+    };
+    if (shown) shown.then(become);
+    else become();
   }
 
   /** A subscription resumes behind what it was given; one that began "from now" gets its place with the first frame. */

@@ -1,5 +1,6 @@
 // Snapshot, then events: reads what is there, subscribes behind it, and hands every event to the states it concerns.
-// Events are applied once a frame, and no more of them than a frame has time for. When the server says that the cursor means nothing to it, all is read anew.
+// Events are applied once a frame, and no more of them than a frame has time for. When the server says that the cursor
+// means nothing to it, all is read anew.
 import type { LogEvent } from '../api/types';
 import { changeOf } from '../live/fold';
 import { onNextFrame } from '../live/frame';
@@ -20,8 +21,10 @@ export interface FeedStates {
   notifications: Notifications;
 }
 
-/** What applying may take of a frame; the rest is for drawing. */
-const SLICE_MS = 8;
+/** What applying may take of a frame; the rest is for drawing. A hidden tab draws nothing, and gets few turns. */
+const SLICE_MS = 10;
+const HIDDEN_SLICE_MS = 100;
+const HELD_MS_MAX = 1_500;
 /** Events between two looks at the clock. */
 const PIECE = 100;
 
@@ -31,6 +34,12 @@ export class Feed {
   #states: FeedStates;
   #socket: Socket;
   #waiting: LogEvent[] = [];
+  /** Applied, and not yet told to those who only want it all. */
+  #taken: LogEvent[] = [];
+  /** Lays the columns out again. */
+  #release: (() => void) | null = null;
+  #heldSince: number | null = null;
+  #onDrained: () => void = () => {};
   #unsubscribe: (() => void) | null = null;
   #generation = 0;
 
@@ -59,6 +68,7 @@ export class Feed {
           for (const event of events) this.#waiting.push(event);
           onNextFrame(this.#apply);
         },
+        live: () => this.#drained(),
         tail: (tails) => tasks.tail(tails),
         metrics: (measured) => desktops.measure(measured),
         reset: () => {
@@ -82,17 +92,35 @@ export class Feed {
     }, 2_000);
   }
 
-  /** A page that was away has much to take in: it goes on with the next frame, and stays usable meanwhile. */
+  /**
+   * A page that was away has much to take in: it goes on with the next frame, stays usable meanwhile, and lays its
+   * columns and its activity out when all is there. What never ends is laid out from time to time.
+   */
   #apply = (): void => {
-    const until = performance.now() + SLICE_MS;
-    do this.#take(this.#waiting.splice(0, PIECE));
-    while (this.#waiting.length && performance.now() < until);
-    if (this.#waiting.length) onNextFrame(this.#apply);
-    this.#states.tasks.trim();
+    const began = performance.now();
+    const { tasks, activity, notifications } = this.#states;
+    this.#release ??= tasks.hold();
+    this.#heldSince ??= began;
+    const slice = document.visibilityState === 'visible' ? SLICE_MS : HIDDEN_SLICE_MS;
+    let taken = 0;
+    do this.#take(this.#waiting.slice(taken, (taken += PIECE)));
+    while (taken < this.#waiting.length && performance.now() - began < slice);
+    this.#taken.push(...this.#waiting.splice(0, taken));
+    const isDrained = this.#waiting.length === 0;
+    if (isDrained || began - this.#heldSince > HELD_MS_MAX) {
+      this.#release();
+      this.#release = this.#heldSince = null;
+      tasks.trim();
+      activity.apply(this.#taken);
+      notifications.apply(this.#taken);
+      this.#taken = [];
+    }
+    if (isDrained) this.#onDrained();
+    else onNextFrame(this.#apply);
   };
 
-  #take(events: LogEvent[]): void {
-    const { tasks, desktops, approvals, activity, settings, notifications } = this.#states;
+  #take(events: readonly LogEvent[]): void {
+    const { tasks, desktops, approvals, settings } = this.#states;
     for (const event of events) {
       const change = changeOf(event);
       if (change?.entity === 'task') tasks.apply(change, event);
@@ -100,7 +128,13 @@ export class Feed {
       else if (change?.entity === 'approval') approvals.apply(change);
       else settings.apply(event);
     }
-    activity.apply(events);
-    notifications.apply(events);
+  }
+
+  /** Resolves when everything that has come by now is on the screen. */
+  #drained(): Promise<void> | undefined {
+    if (!this.#waiting.length) return undefined;
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+    });
   }
 }

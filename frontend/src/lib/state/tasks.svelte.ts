@@ -1,11 +1,11 @@
 // The tasks that this page knows: all open ones and the newest finished ones, kept current by the log.
 // One object with reactive fields a task, so that a change redraws one card and not the board.
 import { SvelteMap } from 'svelte/reactivity';
-import type { Client, Query } from '../api/client';
+import { apiPath, type Client, type Query } from '../api/client';
 import { nextLink } from '../api/links';
 import type {
   Actor,
-  Batch,
+  BatchCreated,
   Decision,
   Failure,
   LeftRunning,
@@ -19,6 +19,7 @@ import type {
 } from '../api/types';
 import { type Change, isFinished, isNews, STATUSES } from '../live/fold';
 import type { TaskTail } from '../live/wire';
+import { clock } from './clock';
 
 const FINISHED_PAGE = 50;
 const OPEN_PAGE = 1000;
@@ -90,14 +91,27 @@ export interface TaskFilter {
   text: string;
   desktopId: string;
   type: '' | TaskType;
+  label: string;
+  batchId: string;
+  /** Who created it: an actor's id. */
+  createdBy: string;
 }
 
-export const NO_FILTER: TaskFilter = { text: '', desktopId: '', type: '' };
-export const isFiltering = (filter: TaskFilter): boolean => !!(filter.text || filter.desktopId || filter.type);
+export const NO_FILTER: TaskFilter = { text: '', desktopId: '', type: '', label: '', batchId: '', createdBy: '' };
+export const isFiltering = (filter: TaskFilter): boolean => Object.values(filter).some(Boolean);
+
+/** The filter as the server takes it. */
+export function queryOf(filter: TaskFilter): Query {
+  const { text, ...others } = filter;
+  return { q: text, ...others };
+}
 
 export function matches(task: Task, filter: TaskFilter): boolean {
   if (filter.type && task.type !== filter.type) return false;
   if (filter.desktopId && task.desktopId !== filter.desktopId) return false;
+  if (filter.label && !task.labels.includes(filter.label)) return false;
+  if (filter.batchId && task.batchId !== filter.batchId) return false;
+  if (filter.createdBy && task.createdBy.id !== filter.createdBy) return false;
   if (!filter.text) return true;
   const text = filter.text.toLowerCase();
   return (
@@ -108,22 +122,13 @@ export function matches(task: Task, filter: TaskFilter): boolean {
   );
 }
 
-interface Placed {
-  task: TaskState;
-  place: string;
-}
-
+/** One column as it is shown. The list is replaced only when something in it moved. */
 class Column {
-  #tasks: readonly TaskState[];
-
-  constructor(tasks: () => readonly TaskState[]) {
-    this.#tasks = $derived.by(tasks);
-  }
-
-  get tasks(): readonly TaskState[] {
-    return this.#tasks;
-  }
+  tasks = $state.raw<readonly TaskState[]>([]);
 }
+
+const everyStatus = <T>(make: () => T): Record<TaskStatus, T> =>
+  Object.fromEntries(STATUSES.map((status) => [status, make()])) as Record<TaskStatus, T>;
 
 /** The place in a column: what entered it last comes first. */
 function entered(task: Task, status: TaskStatus): string {
@@ -138,40 +143,30 @@ interface Older {
   /** Where to read them. */
   next: string | null;
   seq: number;
+  /** The place of the last one that was read: what this page knows of older ones has gaps, and is not in the column. */
+  edge: string;
 }
+
+const nothingOlder = (): Older => ({ count: 0, next: null, seq: 0, edge: '' });
+
+/** Whether a change of a field can move its task in a column, out of it, or into another. */
+const MOVES = new Set(['status', 'archived', 'startedAt', 'completedAt', 'title', 'content', 'labels', 'desktopId']);
 
 export class TasksState {
   #tasks = new SvelteMap<string, TaskState>();
-  #older = $state<Record<TaskStatus, Older>>(
-    Object.fromEntries(STATUSES.map((status) => [status, { count: 0, next: null, seq: 0 }])) as unknown as Record<
-      TaskStatus,
-      Older
-    >,
-  );
+  #older = $state<Record<TaskStatus, Older>>(everyStatus(nothingOlder));
   #filter = $state.raw<TaskFilter>(NO_FILTER);
   #isLoaded = $state(false);
   #loading = new Map<string, Promise<TaskState>>();
   #api: Client;
-  #columns = $derived.by(() => {
-    const columns = Object.fromEntries(STATUSES.map((status) => [status, [] as Placed[]])) as Record<
-      TaskStatus,
-      Placed[]
-    >;
-    for (const task of this.#tasks.values()) {
-      const { status } = task;
-      if (!task.archived && matches(task, this.#filter)) columns[status].push({ task, place: entered(task, status) });
-    }
-    return Object.fromEntries(STATUSES.map((status) => [status, this.#settle(status, columns[status])])) as Record<
-      TaskStatus,
-      readonly TaskState[]
-    >;
-  });
-  // One signal a column: a card that changes in one column does not lay out the other five.
-  #column = Object.fromEntries(STATUSES.map((status) => [status, new Column(() => this.#columns[status])])) as Record<
-    TaskStatus,
-    Column
-  >;
-  #settled: Partial<Record<TaskStatus, readonly TaskState[]>> = {};
+  // Columns are laid out by hand, and only those in which something moved: a board of thousands of cards must not be
+  // sorted anew because one of them has another status.
+  #members = everyStatus(() => new Set<TaskState>());
+  #columns = everyStatus(() => new Column());
+  #moved = new Set<TaskStatus>();
+  #depth = 0;
+  #kept = everyStatus(() => FINISHED_KEPT_MAX);
+  #changes = $state(0);
 
   constructor(api: Client) {
     this.#api = api;
@@ -189,9 +184,14 @@ export class TasksState {
     return this.#filter;
   }
 
+  /** Grows whenever a task came, went, or changed its status: what the server counted before is old then. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** The tasks of a column under the present filter, newest in it first. */
   column(status: TaskStatus): readonly TaskState[] {
-    return this.#column[status].tasks;
+    return this.#columns[status].tasks;
   }
 
   /** How many there are in a column, those included that were not read yet. */
@@ -205,28 +205,35 @@ export class TasksState {
 
   /** How many tasks of a desktop are open, by status. */
   openOn(desktopId: string): { running: number; queued: number; pending: number } {
+    this.#changes;
     const found = { running: 0, queued: 0, pending: 0 };
-    for (const task of this.#tasks.values()) {
-      if (task.desktopId !== desktopId || task.archived) continue;
-      if (task.status === 'pending') found.pending += 1;
-      else if (task.status === 'running') found[task.phase === 'queued' ? 'queued' : 'running'] += 1;
+    for (const task of this.#members.pending) if (task.desktopId === desktopId) found.pending += 1;
+    for (const task of this.#members.running) {
+      if (task.desktopId === desktopId) found[task.phase === 'queued' ? 'queued' : 'running'] += 1;
     }
     return found;
   }
 
-  /** Known tasks of one desktop, newest first. */
-  on(desktopId: string): TaskState[] {
-    return [...this.#tasks.values()]
-      .filter((task) => task.desktopId === desktopId && !task.archived)
-      .sort((a, b) => (a.id < b.id ? 1 : -1));
+  /** The labels of the tasks that this page knows, the most used first. */
+  labels(): string[] {
+    this.#changes;
+    const counts = new Map<string, number>();
+    for (const task of this.#tasks.values())
+      for (const label of task.labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+    return [...counts].sort((a, b) => b[1] - a[1]).map(([label]) => label);
   }
 
   /** Reads all columns under a filter and gives the position from which the events go on. */
   async loadColumns(filter: TaskFilter = this.#filter): Promise<number> {
     if (filter !== this.#filter) {
       this.#filter = filter;
+      this.#kept = everyStatus(() => FINISHED_KEPT_MAX);
       // Counts of another filter would be wrong until the answers come.
-      for (const status of STATUSES) this.#older[status] = { count: 0, next: null, seq: 0 };
+      for (const status of STATUSES) {
+        this.#older[status] = nothingOlder();
+        this.#moved.add(status);
+      }
+      this.#settle();
     }
     const seqs = await Promise.all(STATUSES.map((status) => this.#loadColumn(status, filter)));
     this.#isLoaded = true;
@@ -236,28 +243,38 @@ export class TasksState {
   /** Reads the next older tasks of a column. */
   async loadOlder(status: TaskStatus): Promise<void> {
     const { next } = this.#older[status];
-    if (next) await this.#readPage(status, next, {}, this.#filter);
+    if (!next) return;
+    await this.#readPage(status, next, {}, this.#filter);
+    this.#kept[status] = Math.max(FINISHED_KEPT_MAX, this.column(status).length);
   }
 
   async #loadColumn(status: TaskStatus, filter: TaskFilter): Promise<number> {
-    const query: Query = {
+    return this.#readPage(status, '/tasks', this.#columnQuery(status, filter), filter);
+  }
+
+  #columnQuery(status: TaskStatus, filter: TaskFilter): Query {
+    return {
       status,
-      q: filter.text,
-      desktopId: filter.desktopId,
-      type: filter.type,
+      ...queryOf(filter),
       limit: isFinished(status) ? FINISHED_PAGE : OPEN_PAGE,
       order: isFinished(status) ? 'ended' : 'created',
     };
-    return this.#readPage(status, '/tasks', query, filter);
   }
 
   async #readPage(status: TaskStatus, path: string, query: Query, filter: TaskFilter): Promise<number> {
     const { data, seq, total, headers } = await this.#api.get<Task[]>(path, query);
-    for (const task of data) this.put(task);
-    if (filter === this.#filter) {
-      const known = this.column(status).length;
+    this.batch(() => {
+      for (const task of data) this.put(task);
+      if (filter !== this.#filter) return;
       const next = nextLink(headers.get('link'));
-      this.#older[status] = { count: next ? Math.max(0, (total ?? known) - known) : 0, next, seq: seq ?? 0 };
+      const last = data.at(-1);
+      const edge = next && last && isFinished(status) ? entered(last, status) : '';
+      this.#older[status] = { count: 0, next, seq: seq ?? 0, edge };
+      this.#moved.add(status);
+    });
+    if (filter === this.#filter && this.#older[status].next) {
+      const known = this.column(status).length;
+      this.#older[status].count = Math.max(0, (total ?? known) - known);
     }
     return seq ?? 0;
   }
@@ -288,12 +305,12 @@ export class TasksState {
 
   /** The same task on several desktops: all are created, or none. */
   async createBatch(input: Omit<TaskInput, 'desktopId' | 'run'>, desktopIds: string[], run: boolean, key?: string) {
-    const { data } = await this.#api.post<Batch>(
+    const { data } = await this.#api.post<BatchCreated>(
       '/batches',
       { task: input, desktopIds, ...(run ? { run } : {}) },
       { idempotencyKey: key },
     );
-    return data.tasks.map((task) => this.put(task));
+    return this.batch(() => data.tasks.map((task) => this.put(task)));
   }
 
   async run(id: string): Promise<TaskState> {
@@ -316,21 +333,38 @@ export class TasksState {
 
   async archive(id: string): Promise<void> {
     await this.#api.delete(`/tasks/${encodeURIComponent(id)}`);
-    this.#tasks.get(id)?.assign({ archived: true });
+    const known = this.#tasks.get(id);
+    if (known) this.#change(known, { archived: true });
   }
 
   async #order(id: string, order: string, body?: unknown): Promise<TaskState> {
     return this.put((await this.#api.post<Task>(`/tasks/${encodeURIComponent(id)}/${order}`, body)).data);
   }
 
+  /** Does several changes and lays the columns out once, at the end. */
+  batch<T>(work: () => T): T {
+    this.#depth += 1;
+    try {
+      return work();
+    } finally {
+      this.#depth -= 1;
+      this.#settle();
+    }
+  }
+
+  /** Lays nothing out until the function that it gives is called: for changes that take several frames. */
+  hold(): () => void {
+    this.#depth += 1;
+    return () => {
+      this.#depth -= 1;
+      this.#settle();
+    };
+  }
+
   /** Takes in a task as the server answered it; an older answer than what is known changes nothing. */
   put(task: Task): TaskState {
     const known = this.#tasks.get(task.id);
-    if (!known) {
-      const made = new TaskState(task);
-      this.#tasks.set(task.id, made);
-      return made;
-    }
+    if (!known) return this.#add(new TaskState(task));
     if (task.version > known.version) this.#change(known, task);
     else if (task.version === known.version)
       known.assign({ outputBytes: task.outputBytes, outputLines: task.outputLines });
@@ -341,10 +375,11 @@ export class TasksState {
     const known = this.#tasks.get(change.id);
     if (isNews(known, change)) {
       if (known) this.#change(known, change.fields as Partial<Task>);
-      else this.#tasks.set(change.id, newcomer({ ...change.fields, id: change.id } as unknown as Task));
+      else this.#add(newcomer({ ...change.fields, id: change.id } as unknown as Task));
       return;
     }
     if (known) return;
+    this.#changes += 1;
     if (change.fields.archived === true) {
       const older = this.#older[change.fields.status as TaskStatus];
       if (older && event.seq > older.seq && older.count > 0) older.count -= 1;
@@ -366,7 +401,7 @@ export class TasksState {
         task.lastLine = last;
         task.lastStream = streams.at(-1) ?? 'o';
       }
-      task.lastLineAt = Date.now();
+      task.lastLineAt = clock.exact;
     }
   }
 
@@ -374,38 +409,79 @@ export class TasksState {
   trim(): void {
     for (const status of STATUSES) {
       const tasks = this.column(status);
-      if (!isFinished(status) || tasks.length <= FINISHED_KEPT_MAX) continue;
-      const dropped = tasks.slice(FINISHED_KEPT_MAX);
-      for (const task of dropped) this.#tasks.delete(task.id);
-      this.#older[status] = { ...this.#older[status], count: this.#older[status].count + dropped.length };
+      const max = this.#kept[status];
+      const last = tasks[max - 1];
+      if (!isFinished(status) || tasks.length <= max || !last) continue;
+      const dropped = tasks.slice(max);
+      for (const task of dropped) {
+        this.#tasks.delete(task.id);
+        this.#members[status].delete(task);
+      }
+      const { count, seq } = this.#older[status];
+      const next = apiPath('/tasks', { ...this.#columnQuery(status, this.#filter), before: last.id });
+      this.#older[status] = { count: count + dropped.length, next, seq, edge: entered(last, status) };
+      this.#moved.add(status);
     }
+    this.#settle();
   }
 
   /** Everything known came from a log that is no more. */
   clear(): void {
     this.#tasks.clear();
+    for (const status of STATUSES) {
+      this.#members[status].clear();
+      this.#older[status] = nothingOlder();
+      this.#moved.add(status);
+    }
     this.#isLoaded = false;
+    this.#settle();
   }
 
-  /** The column in its order; the very same list when nothing in it moved. */
-  #settle(status: TaskStatus, placed: Placed[]): readonly TaskState[] {
-    placed.sort((a, b) => (a.place === b.place ? (a.task.id < b.task.id ? 1 : -1) : a.place < b.place ? 1 : -1));
-    const before = this.#settled[status];
-    if (before?.length === placed.length && placed.every(({ task }, index) => before[index] === task)) return before;
-    const tasks = placed.map(({ task }) => task);
-    this.#settled[status] = tasks;
-    return tasks;
+  #add(task: TaskState): TaskState {
+    this.#tasks.set(task.id, task);
+    if (!task.archived) this.#members[task.status].add(task);
+    this.#moved.add(task.status);
+    this.#changes += 1;
+    this.#settle();
+    return task;
   }
 
   #change(task: TaskState, fields: Partial<Task>): void {
-    if (fields.status && fields.status !== task.status) task.movedAt = Date.now();
+    const before = task.status;
+    const wasArchived = task.archived;
+    if (fields.status && fields.status !== before) task.movedAt = clock.exact;
     task.assign(fields);
+    if (!Object.keys(fields).some((name) => MOVES.has(name))) return;
+    this.#members[before].delete(task);
+    if (!task.archived) this.#members[task.status].add(task);
+    this.#moved.add(before).add(task.status);
+    if (before !== task.status || wasArchived !== task.archived) this.#changes += 1;
+    this.#settle();
+  }
+
+  /** Lays out the columns in which something moved; one that came out the same stays the very same list. */
+  #settle(): void {
+    if (this.#depth > 0) return;
+    for (const status of this.#moved) {
+      const { edge } = this.#older[status];
+      const placed: { task: TaskState; place: string }[] = [];
+      for (const task of this.#members[status]) {
+        const place = entered(task, status);
+        if (place >= edge && matches(task, this.#filter)) placed.push({ task, place });
+      }
+      placed.sort((a, b) => (a.place === b.place ? (a.task.id < b.task.id ? 1 : -1) : a.place < b.place ? 1 : -1));
+      const column = this.#columns[status];
+      const before = column.tasks;
+      if (before.length !== placed.length || placed.some(({ task }, index) => before[index] !== task))
+        column.tasks = placed.map(({ task }) => task);
+    }
+    this.#moved.clear();
   }
 }
 
 function newcomer(task: Task): TaskState {
   const made = new TaskState(task);
-  made.movedAt = Date.now();
+  made.movedAt = clock.exact;
   return made;
 }
 
