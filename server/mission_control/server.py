@@ -31,6 +31,7 @@ from .log.sqlite import NewerSchema
 from .log.writer import LogBroken
 from .runs.fleet import open_fleet
 from .runs.runner import Runner, open_runner
+from .streams.find import open_finder
 
 PROGRAM = "mission-control"
 SOCKET_FILE = "control.sock"
@@ -87,6 +88,7 @@ async def _serve(config: Config) -> None:
         fleet = await stack.enter_async_context(open_fleet(control))
         patience_s = config.run_patience_seconds
         runner = await stack.enter_async_context(open_runner(control, fleet, patience_s=patience_s))
+        finder = await stack.enter_async_context(open_finder())
         stopping = anyio.Event()
         address = _url(config, listener)
         services = Services(
@@ -97,6 +99,7 @@ async def _serve(config: Config) -> None:
             tls=config.tls,
             version=__version__,
             stopping=stopping,
+            finder=finder,
             dashboard=_dashboard(),
             is_ready=lambda: runner.is_alive and control.log.trouble is None,
             url=address,

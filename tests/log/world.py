@@ -7,13 +7,13 @@ from pathlib import Path
 from mission_control.control.door import Control, open_control
 from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Desktop, HostKey, Task
-from mission_control.domain.events import TaskOutput
 from mission_control.domain.keys import NewKey
-from mission_control.domain.output import OutputCutter, Stream, encode_text
+from mission_control.domain.output import OutputCutter, Stream
 from mission_control.domain.settings import SettingsEdit
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Actor, Error
 from mission_control.log.event_log import RunRow
+from mission_control.runs.recorder import output_event
 
 ALICE = Actor(id="key_alice", name="Alice")
 FINGERPRINT = "SHA256:" + "A" * 43
@@ -47,18 +47,7 @@ async def record(control: Control, task: Task, cutter: OutputCutter, said: list[
     """Output of a run, each piece durable before the next is given."""
     for stream, data in said:
         for piece in [*cutter.feed(stream, data, 1), *cutter.finish()]:
-            text, base64 = encode_text(piece.data)
-            event = TaskOutput(
-                task_id=task.id,
-                stream=piece.stream,
-                position=piece.position,
-                offset=piece.offset,
-                length=piece.length,
-                line=piece.line,
-                ms=piece.ms,
-                crc=piece.crc,
-                **({"text": text} if text is not None else {"base64": base64}),  # type: ignore[arg-type]
-            )
+            event = output_event(task.id, piece)
             await control.tasks.record(task, [event], RunRow(task.id, cutter.position))
 
 

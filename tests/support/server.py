@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import anyio
 import httpx2
+import msgspec
 import pytest
 
 from mission_control.api.app import create_app
@@ -29,14 +30,15 @@ from mission_control.control.access import LOCAL
 from mission_control.control.door import Control, open_control
 from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Desktop, HostKey, Task
-from mission_control.domain.events import TaskOutput
 from mission_control.domain.keys import NewKey
-from mission_control.domain.output import OutputCutter, Stream, encode_text
+from mission_control.domain.output import OutputCutter, RunPosition, Stream
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Error, Role
 from mission_control.domain.watching import CheckReport, CheckStep, Metrics, Unreachable
 from mission_control.log import writer
 from mission_control.log.event_log import RunRow
+from mission_control.runs.recorder import output_event
+from mission_control.streams.find import open_finder
 
 FINGERPRINT = "SHA256:" + "a" * 43
 HOST_KEY = HostKey(type="ed25519", fingerprint=FINGERPRINT, public_key="ssh-ed25519 AAAA")
@@ -142,22 +144,19 @@ class Api:
 
     async def output(self, task: Task, *written: tuple[Stream, bytes]) -> None:
         """Record what a run wrote, each part as a read of its own."""
-        cutter = OutputCutter()
+        await self._record(task, OutputCutter(), written)
+
+    async def output_more(self, task: Task, *written: tuple[Stream, bytes]) -> None:
+        """Record what it wrote after that."""
+        async with self.control.log.snapshot() as snapshot:
+            row = await snapshot.row("select doc from runs where task_id = ?", (task.id,))
+        assert row
+        await self._record(task, OutputCutter(msgspec.json.decode(row[0], type=RunPosition)), written)
+
+    async def _record(self, task: Task, cutter: OutputCutter, written: Sequence[tuple[Stream, bytes]]) -> None:
         for stream, data in written:
             for piece in [*cutter.feed(stream, data, 5), *cutter.finish()]:
-                text, base64 = encode_text(piece.data)
-                given: dict[str, Any] = {"base64": base64} if text is None else {"text": text}
-                event = TaskOutput(
-                    task_id=task.id,
-                    stream=piece.stream,
-                    position=piece.position,
-                    offset=piece.offset,
-                    length=piece.length,
-                    line=piece.line,
-                    ms=piece.ms,
-                    crc=piece.crc,
-                    **given,
-                )
+                event = output_event(task.id, piece)
                 await self.control.tasks.record(task, [event], RunRow(task.id, cutter.position))
 
 
@@ -176,7 +175,7 @@ async def open_api(
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"}),
 ) -> AsyncGenerator[Api]:
     """A server in this process, with a key for each role."""
-    async with open_control(folder) as control:
+    async with open_control(folder) as control, open_finder() as finder:
         hosts, metrics = Hosts(), dict[str, Metrics]()
         now = 1000.0
 
@@ -192,6 +191,7 @@ async def open_api(
             tls=tls,
             version="0.0.0-test",
             stopping=anyio.Event(),
+            finder=finder,
             dashboard=dashboard,
             url=URL,
             requests_per_minute=requests_per_minute,

@@ -17,6 +17,7 @@ from ..domain.entities import Approval, Settings
 from ..domain.keys import NewKey
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
+from ..streams.find import Found
 from . import activity, approvals, batches, desktops, health, keys, openapi, overview, queries, session, settings, sse
 from . import tasks as t
 from .answers import Fields
@@ -60,6 +61,16 @@ DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
 OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
+LINES = Answer(
+    media_types=("application/x-ndjson",),
+    headers=(
+        *SHOWN,
+        "Mission-Control-Position",
+        "Mission-Control-Lines",
+        "Mission-Control-From",
+        "Mission-Control-Style",
+    ),
+)
 APPLIED = Answer(type=AppliedView)
 NOTHING = Answer(status=204)
 CANNOT_RUN = (e.DESKTOP_NOT_RUNNING, e.AGENT_NOT_READY, e.AGENT_NOT_CONFIGURED, e.DESKTOP_QUEUE_FULL, e.DESKTOP_REMOVED)
@@ -79,6 +90,8 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/tasks/{{id}}/review", t.review_task, "work", TASK, body=Review, refusals=(e.NOT_FOUND, e.TASK_NOT_IN_REVIEW), once=True),
     Route("POST", f"{MC}/tasks/{{id}}/retry", t.retry_task, "work", TASK_MADE, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED, e.DESKTOP_REMOVED), once=True),
     Route("GET", f"{MC}/tasks/{{id}}/output", t.task_output, "read", OUTPUT, query=queries.OutputQuery, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/tasks/{{id}}/output/lines", t.task_lines, "read", LINES, query=queries.LinesQuery, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/tasks/{{id}}/output/find", t.find_in_output, "read", Answer(type=Found, headers=SHOWN), query=queries.FindQuery, refusals=(e.NOT_FOUND, e.BAD_PATTERN, e.PATTERN_TOO_SLOW)),
     Route("GET", f"{MC}/tasks/{{id}}/events", t.task_events, "read", EVENTS, query=queries.EventsQuery, refusals=(e.NOT_FOUND,)),
 
     Route("GET", f"{MC}/batches", batches.list_batches, "read", Answer(type=list[BatchView], headers=LISTED), query=queries.BatchesQuery),

@@ -7,6 +7,7 @@ nothing that passes here means something else to whoever checked it before us.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ from ..domain.errors import (
 )
 from ..domain.values import Value
 
+INTEGER_MAX = 2**53  # up to which a float is exact
 DEPTH_MAX = 32  # the deepest body of ours has 4 levels
 
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -79,7 +81,7 @@ def _parse(body: bytes) -> object:
     if not text.strip():
         raise Refused(MALFORMED_BODY, reason="it is empty.")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant)
     except _Twice as twice:
         raise Refused(MALFORMED_BODY, reason=f"the name {twice} stands twice in one object.") from None
     except RecursionError:
@@ -100,6 +102,14 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]
         raise _Twice(repr(next(name for name in names if names.count(name) > 1)[:100]))
     return found
+
+
+def _number(text: str) -> float:
+    """A number with a fraction or an exponent. `60.0` and `6e1` are integers, as JSON Schema has it."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return int(value) if value.is_integer() and abs(value) <= INTEGER_MAX else value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -66,8 +66,8 @@ class Idempotency:
         key = request.headers.get("idempotency-key")
         if key is None:
             return None
-        if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
-            raise invalid("/Idempotency-Key", f"has 1 to {KEY_CHARACTERS_MAX} printable characters")
+        if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
+            raise invalid("/Idempotency-Key", f"has 1 to {KEY_CHARACTERS_MAX} printable ASCII characters")
         query = request.url.query.encode()
         digest = hashlib.sha256(len(query).to_bytes(8, "big") + query + body).digest()
         once = Once(principal_of(request).id, request.scope["path"], key, digest)

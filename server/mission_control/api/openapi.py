@@ -19,9 +19,11 @@ from ..domain import errors as e
 from ..domain.errors import REFUSALS, Refusal
 from ..domain.events import EVENTS
 from ..domain.permissions import NEEDED
+from ..domain.values import Value
 from ..streams.wire import Subscribe, Unsubscribe
 from .answers import raw_answer
 from .bodies import Nothing
+from .idempotency import KEY_CHARACTERS_MAX
 from .problems import MEDIA_TYPE, Problem
 from .queries import NoQuery
 from .routes import WITH_BODY, Route
@@ -35,6 +37,12 @@ HEADERS = {
     "Mission-Control-Log": ("string", "The log that the position belongs to."),
     "Mission-Control-Total": ("integer", "How many there are in all."),
     "Mission-Control-Position": ("integer", "Bytes recorded of the run; ask for output after it to go on."),
+    "Mission-Control-Lines": ("integer", "Display lines of the run so far, the one that has not ended included."),
+    "Mission-Control-From": ("integer", "The number of the first row's line."),
+    "Mission-Control-Style": (
+        "string",
+        "SGR parameters in force at the first row, by stream, as `o=1;31, e=, r=`: what was set at most 64 KiB before.",
+    ),
     "Link": ("string", 'The rest of the list, as `<…>; rel="next"`, when it was cut.'),
     "Location": ("string", "The address of what was made."),
     "Set-Cookie": ("string", "The session's cookie."),
@@ -70,11 +78,14 @@ def describe(table: Sequence[Route], version: str) -> dict[str, Any]:
         "type": "object",
         "properties": {name: schema_of[_key(kind)] for name, kind in EVENTS.items()},
     }
+    for kind in _all_kinds(Value):
+        if kind.__name__ in components:
+            components[kind.__name__] |= getattr(kind, "RULES", {})
     _require_what_is_always_there(components, {_key(route.body): route.body for route in table}.values())
     paths: dict[str, Any] = {}
     for route in table:
         method = "get" if route.method == "WEBSOCKET" else route.method.lower()
-        paths.setdefault(route.path, {})[method] = _operation(route, schema_of)
+        paths.setdefault(route.path, {})[method] = _operation(route, schema_of, _links(route, table))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,6 +115,13 @@ def _kinds(table: Iterable[Route]) -> list[Any]:
     return list(found.values())
 
 
+def _all_kinds(kind: type[Value]) -> Iterable[type[Value]]:
+    """Every type of the wire. Some have `RULES`: what JSON Schema says about several fields at once."""
+    for one in kind.__subclasses__():
+        yield one
+        yield from _all_kinds(one)
+
+
 def _require_what_is_always_there(components: dict[str, Any], bodies: Iterable[Any]) -> None:
     """In what the server sends, a field with a default is there all the same; only in requests it may be left out."""
     _, sent_to_us = msgspec.json.schema_components([body for body in bodies if body is not Nothing])
@@ -117,7 +135,7 @@ def _key(kind: Any) -> str:
     return repr(kind)
 
 
-def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, schema_of: dict[str, Any], links: dict[str, Any]) -> dict[str, Any]:
     summary, _, more = inspect.getdoc(route.handler).partition("\n")  # type: ignore[union-attr]
     needs = "Needs no key." if route.access == "public" else f"Needs the role {NEEDED[route.access]}."
     operation: dict[str, Any] = {
@@ -126,7 +144,7 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         "description": f"{more.strip()}\n\n{needs}".strip(),
         "tags": [_tag(route.path)],
         "parameters": _parameters(route),
-        "responses": _answers(route, schema_of) | _refusals(route),
+        "responses": _answers(route, schema_of, links) | _refusals(route),
     }
     if route.access == "public":
         operation["security"] = []
@@ -159,9 +177,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.query is not NoQuery:
         parameters += _query_parameters(route.query)
     if route.once:
-        parameters.append(_header("Idempotency-Key", "Carries the request out once, however often it is sent in 24 h."))
+        once = "Carries the request out once, however often it is sent in 24 h."
+        parameters.append(_header("Idempotency-Key", once, f"^[!-~]([ -~]{{0,{KEY_CHARACTERS_MAX - 2}}}[!-~])?$"))
     if e.VERSION_MISMATCH in route.refusals:
-        parameters.append(_header("If-Match", "Only if it is still this version."))
+        parameters.append(_header("If-Match", "Only if it is still this version.", r'^(\*|"[0-9]{1,18}"|[0-9]{1,18})$'))
     return parameters
 
 
@@ -178,11 +197,12 @@ def _query_parameters(query: type[Any]) -> list[dict[str, Any]]:
     return parameters
 
 
-def _header(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+def _header(name: str, description: str, pattern: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
-def _answers(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
+def _answers(route: Route, schema_of: dict[str, Any], links: dict[str, Any]) -> dict[str, Any]:
     if route.method == "WEBSOCKET":
         return {"101": {"description": "The WebSocket is open; the server says hello."}}
     said = route.answer
@@ -195,7 +215,17 @@ def _answers(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         answer["headers"] = {
             name: {"description": HEADERS[name][1], "schema": {"type": HEADERS[name][0]}} for name in names
         }
+    if links:
+        answer["links"] = links
     return {str(said.status): answer}
+
+
+def _links(made: Route, table: Iterable[Route]) -> dict[str, Any]:
+    """What can be done with a thing that a route makes: every route below its address."""
+    if "Location" not in made.answer.headers or "{id}" in made.path:
+        return {}
+    names = [_camel(route.handler.__name__) for route in table if route.path.startswith(f"{made.path}/{{id}}")]
+    return {name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in names}
 
 
 def _refusals(route: Route) -> dict[str, Any]:
@@ -218,8 +248,7 @@ def _usual(route: Route) -> list[Refusal]:
     usual = [e.HOST_REFUSED, e.ORIGIN_REFUSED, e.INTERNAL_ERROR]
     if route.access != "public":
         usual += [e.UNAUTHORIZED, e.FORBIDDEN, e.RATE_LIMITED]
-    if route.method != "WEBSOCKET":
-        usual.append(e.VALIDATION_FAILED)
+    usual.append(e.UPGRADE_REQUIRED if route.method == "WEBSOCKET" else e.VALIDATION_FAILED)
     if route.method in WITH_BODY:
         usual += [e.MALFORMED_BODY, e.PAYLOAD_TOO_LARGE, e.UNSUPPORTED_MEDIA_TYPE]
     if route.once:

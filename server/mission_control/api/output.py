@@ -76,21 +76,14 @@ class OutputReader:
         return self._streams is None or output.stream in self._streams
 
     async def _start_after(self, position: int) -> Start:
-        """Positions grow with seq, so the event that holds a position is found by halving."""
-        low, high = 0, self._until + 1  # the first event that ends beyond the position is at a seq in low..high
         async with self._log.snapshot() as snapshot:
-            while low < high:
-                middle = (low + high) // 2
-                query = queries.output_near(self._task_id, middle, self._until)
-                found = await snapshot.row(query.sql, query.parameters)
-                if found is None or (found[1] is not None and found[1] + found[2] > position):
-                    high = middle
-                else:
-                    low = found[0] + 1
-            query = queries.output_near(self._task_id, low, self._until)
-            first = await snapshot.row(query.sql, query.parameters)
-        skip = max(position - first[1], 0) if first and first[1] is not None else 0
-        return Start(first[0], skip) if first else Start(self._until + 1)
+            last = await queries.last_output(
+                snapshot, self._task_id, self._until, lambda place: place.position <= position
+            )
+        if last is None:
+            return Start()
+        skip = position - last.position
+        return Start(last.seq, skip) if skip < last.length else Start(last.seq + 1)
 
     async def _start_of_tail(self, lines: int) -> Start:
         """Goes back from the end until so many lines have begun; a line end at the very end ends the last one."""

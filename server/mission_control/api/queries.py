@@ -13,12 +13,17 @@ from starlette.requests import Request
 from ..domain import limits
 from ..domain.entities import TaskStatus, TaskType
 from ..domain.errors import FieldError, invalid, invalid_fields
-from ..domain.filters import types_of
+from ..domain.events import EVENTS
+from ..domain.filters import PATTERNS, types_of
 from ..domain.values import Value
+from ..streams.lines import PAGE_LINES_MAX
 from .bodies import explain
 
 VALUE_CHARACTERS_MAX = 2000
+FOUND_LINES_MAX = 10_000  # numbers in one answer
 
+Text = Annotated[str, Meta(extra_json_schema={"maxLength": VALUE_CHARACTERS_MAX})]
+EventType = Annotated[str, Meta(extra_json_schema={"enum": [*PATTERNS, *EVENTS]})]
 Limit = Annotated[int, Meta(ge=1, le=limits.LIST_LIMIT_MAX)]
 Position = Annotated[int, Meta(ge=0, le=2**62)]
 
@@ -35,16 +40,16 @@ class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     """
 
     status: tuple[TaskStatus, ...] = ()
-    desktop_id: str | None = None
+    desktop_id: Text | None = None
     type: TaskType | None = None
-    batch_id: str | None = None
-    label: str | None = None
-    q: str | None = None
-    created_by: str | None = None
-    since: str | None = None
-    until: str | None = None
+    batch_id: Text | None = None
+    label: Text | None = None
+    q: Text | None = None
+    created_by: Text | None = None
+    since: Text | None = None
+    until: Text | None = None
     order: Literal["created", "ended", "queue"] = "created"
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
@@ -73,18 +78,40 @@ class OutputQuery(Value, frozen=True, forbid_unknown_fields=True):
     format: Literal["text", "ndjson"] = "text"
 
 
+class LinesQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """From which display line on, or the last ones; at most so many. `log` is the id of the log that the caller knows:
+    a page that cannot change any more may then be kept."""
+
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    count: Annotated[int, Meta(ge=1, le=PAGE_LINES_MAX)] = PAGE_LINES_MAX
+    tail: Annotated[int, Meta(ge=0, le=PAGE_LINES_MAX)] | None = None
+    log: str | None = None
+
+
+class FindQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """What to find, from which display line on: a text, or with `regex` a regular expression (Python's); with `case`,
+    upper and lower case differ. At most `limit` line numbers are answered; all that were found are counted."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=1000)]
+    regex: bool = False
+    case: bool = False
+    stream: Literal["stdout", "stderr", "response", "all"] = "all"
+    start: Annotated[int, Meta(ge=0, le=2**53)] = msgspec.field(name="from", default=0)
+    limit: Annotated[int, Meta(ge=0, le=FOUND_LINES_MAX)] = FOUND_LINES_MAX
+
+
 class EventsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Events after a position; without output and progress unless `types` names them."""
 
     after: Position = 0
-    types: tuple[str, ...] = ()
+    types: tuple[EventType, ...] = ()
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
 class BatchesQuery(Value, frozen=True, forbid_unknown_fields=True):
     """`before` is the id of the last batch of the page before."""
 
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
@@ -92,7 +119,7 @@ class ApprovalsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Pending ones, unless told otherwise."""
 
     status: Literal["pending", "all"] = "pending"
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
@@ -100,33 +127,33 @@ class ActivityQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Past events before a position; without output and progress unless `types` names them. `actor` is an id."""
 
     before: Position | None = None
-    types: tuple[str, ...] = ()
-    task_id: str | None = None
-    desktop_id: str | None = None
-    actor: str | None = None
+    types: tuple[EventType, ...] = ()
+    task_id: Text | None = None
+    desktop_id: Text | None = None
+    actor: Text | None = None
     limit: Limit = limits.LIST_LIMIT_DEFAULT
 
 
 class ActivityStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Which events, from after which position; without one, from now."""
 
-    after: str | None = None
-    types: str | None = None
-    task_id: str | None = None
-    desktop_id: str | None = None
+    after: Text | None = None
+    types: Text | None = None
+    task_id: Text | None = None
+    desktop_id: Text | None = None
 
 
 class DesktopsStreamQuery(Value, frozen=True, forbid_unknown_fields=True):
     """From after which position; without one, from now."""
 
-    after: str | None = None
+    after: Text | None = None
 
 
 class DesktopsQuery(Value, frozen=True, forbid_unknown_fields=True):
     """`before` is the id of the last desktop of the page before; `removed` shows removed ones too."""
 
     removed: bool = False
-    before: str | None = None
+    before: Text | None = None
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
@@ -160,9 +187,13 @@ def decode_query(request: Request, kind: type[Any]) -> Any:
     if errors:
         raise invalid_fields(errors)
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(*explain(str(error))) from None
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in values and getattr(query, field.name) is None:  # the text "null" is no value
+            raise invalid(f"/{field.encode_name}", "is null; leave it out instead")
+    return query
 
 
 @cache

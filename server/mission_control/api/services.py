@@ -15,6 +15,7 @@ from ..control.door import Control
 from ..domain.desktops import NewSsh
 from ..domain.entities import Desktop, HostKey
 from ..domain.watching import CheckReport, Metrics
+from ..streams.find import Finder
 from ..streams.frames import Frames
 
 REQUESTS_PER_MINUTE = 6000
@@ -43,6 +44,7 @@ class Services:
     tls: bool
     version: str
     stopping: anyio.Event
+    finder: Finder
     dashboard: Path | None  # the folder of the built dashboard
     is_ready: Callable[[], bool] = lambda: True  # the log can be written and the runner is alive
     frames: Frames = field(default_factory=Frames)  # what sockets share

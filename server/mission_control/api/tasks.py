@@ -18,10 +18,12 @@ from ..log import queries
 from ..log.queries import TaskFilter
 from ..log.sqlite import Snapshot, SqliteLog
 from ..streams.cursor import follow
+from ..streams.find import Wanted
+from ..streams.lines import MARKS, read_page
 from .answers import Shown, answer, next_url, no_content, raw_answer, shown
 from .idempotency import remembering
 from .output import OutputReader
-from .queries import CancelQuery, EventsQuery, OutputQuery, TasksQuery, event_types
+from .queries import CancelQuery, EventsQuery, FindQuery, LinesQuery, OutputQuery, TasksQuery, event_types
 from .routes import body_of, query_of
 from .services import principal_of, services_of
 from .versions import wanted_version
@@ -194,6 +196,58 @@ async def task_output(request: Request) -> Response:
     start = await reader.start_of(after=query.after, tail=query.tail)
     pieces = reader.lines(start) if query.format == "ndjson" else reader.bytes(start)
     return StreamingResponse(pieces, headers=headers, media_type=media_type)
+
+
+async def task_lines(request: Request) -> Response:
+    """Display lines of a task's output, for viewers: one JSON array `[stream, text, ms]` a row.
+
+    `stream` is `o`, `e` or `r` (stdout, stderr, response). A text has its line's `\\n` when it has one, so the texts of
+    a stream, joined, are its output; what is not UTF-8 is U+FFFD in them. `ms` is when the line began, in milliseconds
+    of the run. Lines are numbered from 0, over all streams in order of arrival. There are fewer rows than asked for at
+    the end of the output, and where lines are large: ask on. A page that can never change is answered as immutable when
+    `log` names this log.
+    """
+    query, id = query_of(request, LinesQuery), request.path_params["id"]
+    async with shown(request) as moment:
+        task = await _task(moment.snapshot, id)
+    start, count = query.start, query.count
+    if query.tail is not None:
+        start, count = max(task.output_lines - query.tail, 0), max(query.tail, 1)
+    log = services_of(request).control.log
+    page = await read_page(log, id, start, count, until=moment.seq)
+    headers = _output_headers(moment, task) | {
+        "Mission-Control-Lines": str(task.output_lines),
+        "Mission-Control-From": str(page.start),
+        "Mission-Control-Style": ", ".join(f"{mark}={page.styles.get(mark, '')}" for mark in MARKS.values()),
+    }
+    if query.tail is None and query.log == log.log_id and page.lines == count and page.is_closed:
+        headers["Cache-Control"] = "private, immutable, max-age=31536000"
+    return Response(page.rows, headers=headers, media_type="application/x-ndjson")
+
+
+async def find_in_output(request: Request) -> Response:
+    """Which display lines of a task's output have a text, or match a regular expression; a line counts once.
+
+    Escapes for colour are no part of a line's text. A call works for about two seconds: when `complete` is false, ask
+    on with `from=scannedTo`. Of a task that runs, ask on from there later; its last line is looked at once it is whole.
+    """
+    query, id = query_of(request, FindQuery), request.path_params["id"]
+    if "\n" in query.q and not query.regex:
+        raise invalid("/q", "has a line break; lines are looked at one by one")
+    async with shown(request) as moment:
+        task = await _task(moment.snapshot, id)
+    services = services_of(request)
+    wanted = Wanted(
+        text=query.q,
+        is_pattern=query.regex,
+        case=query.case,
+        streams=frozenset(MARKS) if query.stream == "all" else frozenset((query.stream,)),
+        start=query.start,
+        limit=query.limit,
+    )
+    log, is_over = services.control.log, task.status != "running"
+    found = await services.finder.find(log, id, wanted, until=moment.seq, lines=task.output_lines, is_over=is_over)
+    return answer(found, headers=moment.headers())
 
 
 def _output_headers(moment: Shown, task: TaskView) -> dict[str, str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
+from ..domain import limits
 from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus, TaskType
 from ..domain.keys import PREFIX
+from ..domain.shapes import Feedback, Id
 from ..domain.tasks import NewTask
 from ..domain.values import Actor, Role, Time, Value
 from ..domain.watching import CheckStep, Metrics
 
 PrincipalKind = Literal["key", "session", "local"]
+SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "maxItems": limits.BATCH_TASKS_MAX}
 
 
 class TaskView(Task, frozen=True, kw_only=True):
@@ -78,16 +82,32 @@ class StatusCounts(Value, frozen=True, kw_only=True):
 class NewBatch(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tasks that belong together: a list of them, or one for each of several desktops. `run` starts them all."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {
+                "properties": {"tasks": SEVERAL, "task": {"type": "null"}, "desktopIds": {"type": "null"}},
+                "required": ["tasks"],
+            },
+            {
+                "properties": {
+                    "tasks": {"type": "null"},
+                    "task": {"type": "object"},
+                    "desktopIds": SEVERAL | {"uniqueItems": True},
+                },
+                "required": ["task", "desktopIds"],
+            },
+        ]
+    }
     tasks: tuple[NewTask, ...] | None = None
     task: BatchTask | None = None
-    desktop_ids: tuple[str, ...] | None = None
+    desktop_ids: tuple[Id, ...] | None = None
     run: bool = False
 
 
 class BatchTask(NewTask, frozen=True, kw_only=True):
-    """The task that each of several desktops gets."""
+    """The task that each of several desktops gets; which ones stands in `desktopIds`."""
 
-    desktop_id: str = ""
+    desktop_id: Annotated[str, Meta(extra_json_schema={"maxLength": 0})] = ""
 
 
 class BatchCreated(Value, frozen=True, kw_only=True):
@@ -140,14 +160,24 @@ class AppliedView(Value, frozen=True, kw_only=True):
 class Review(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A person's decision; with `retry`, a rejection makes a follow-up task that carries the feedback."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"decision": {"const": "approve"}}},
+        "then": {"properties": {"retry": {"const": False}}},
+    }
     decision: Decision
-    feedback: str | None = None
+    feedback: Feedback | None = None
     retry: bool = False
 
 
 class SignIn(Value, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An API key, or the token of a one-time link."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"properties": {"key": {"type": "string"}, "link": {"type": "null"}}, "required": ["key"]},
+            {"properties": {"key": {"type": "null"}, "link": {"type": "string"}}, "required": ["link"]},
+        ]
+    }
     key: str | None = None
     link: str | None = None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-HOST_CHARACTERS_REFUSED = re.compile(
-    r"[\x00-\x20\x7f-\xa0'`\"$\\;&<>|(){}*?!,@/#\[\]\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
-USER_CHARACTERS_REFUSED = re.compile(r"[\x00-\x20\x7f-\xa0'`\";&<>|(){}\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+HOST_REFUSED = r"""\x00-\x20\x7f-\xa0'`"$\\;&<>|(){}*?!,@/#\[\]\u2028\u2029\u202a-\u202e\u2066-\u2069"""
+USER_REFUSED = r"""\x00-\x20\x7f-\xa0'`";&<>|(){}\u2028\u2029\u202a-\u202e\u2066-\u2069"""
+"""Characters, as they stand in a class of a regular expression."""
+
+HOST_CHARACTERS_REFUSED = re.compile(f"[{HOST_REFUSED}]")
+USER_CHARACTERS_REFUSED = re.compile(f"[{USER_REFUSED}]")
 
 
 def host_problem(host: str) -> str | None:

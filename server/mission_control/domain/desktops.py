@@ -49,6 +49,23 @@ from .events import (
     DesktopUpdated,
     Event,
 )
+from .shapes import (
+    FINGERPRINT_PATTERN,
+    PYTHON_PATTERN,
+    URL_PATTERN,
+    ConcurrentTasks,
+    Directory,
+    Fingerprint,
+    Host,
+    Labels,
+    Model,
+    Name,
+    Port,
+    Python,
+    Secret,
+    Url,
+    Username,
+)
 from .tasks import cancel, labels_problem
 from .values import Error, Time, Value
 
@@ -60,14 +77,14 @@ class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", frozen=True, 
 class KeyAuth(NewAuth, tag="key", frozen=True, kw_only=True):
     """A private key in OpenSSH or PEM form."""
 
-    private_key: str
-    passphrase: str | None = None
+    private_key: Secret
+    passphrase: Secret | None = None
 
 
 class PasswordAuth(NewAuth, tag="password", frozen=True, kw_only=True):
     """A password of the account."""
 
-    password: str
+    password: Secret
 
 
 class AgentAuth(NewAuth, tag="agent", frozen=True, kw_only=True):
@@ -84,10 +101,10 @@ AnyAuth = KeyAuth | PasswordAuth | AgentAuth | ConfigAuth
 class NewSsh(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where a desktop is."""
 
-    host: str
-    port: int = 22
-    username: str | None = None
-    host_key_fingerprint: str | None = None
+    host: Host
+    port: Port = 22
+    username: Username | None = None
+    host_key_fingerprint: Fingerprint | None = None
     auth: AnyAuth
 
 
@@ -95,48 +112,48 @@ class NewAgent(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The chat endpoint of its agent."""
 
     kind: AgentKind
-    url: str
-    token: str | None = None
-    model: str | None = None
+    url: Url
+    token: Secret | None = None
+    model: Model | None = None
     via: AgentVia = "ssh"
 
 
 class NewOutpost(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How its outpost is started, where the usual way does not do: another Python, another place for its files."""
 
-    python: str = OutpostOptions().python
-    directory: str | None = None
+    python: Python = OutpostOptions().python
+    directory: Directory | None = None
 
 
 class NewDesktop(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person or a script gives to add a desktop."""
 
-    name: str
+    name: Name
     ssh: NewSsh
     agent: NewAgent | None = None
-    labels: tuple[str, ...] = ()
-    max_concurrent_tasks: int = limits.CONCURRENT_TASKS_DEFAULT
+    labels: Labels = ()
+    max_concurrent_tasks: ConcurrentTasks = limits.CONCURRENT_TASKS_DEFAULT
     outpost: NewOutpost = NewOutpost()
 
 
 class SshEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Changes of the address or sign-in; absent fields stay."""
 
-    host: str | UnsetType = UNSET
-    port: int | UnsetType = UNSET
-    username: str | UnsetType | None = UNSET
-    host_key_fingerprint: str | UnsetType = UNSET
+    host: Host | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+    username: Username | UnsetType | None = UNSET
+    host_key_fingerprint: Fingerprint | UnsetType = UNSET
     auth: AnyAuth | UnsetType = UNSET
 
 
 class DesktopEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What may be changed; absent fields stay."""
 
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     ssh: SshEdit | UnsetType = UNSET
     agent: NewAgent | UnsetType | None = UNSET
-    labels: tuple[str, ...] | UnsetType = UNSET
-    max_concurrent_tasks: int | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    max_concurrent_tasks: ConcurrentTasks | UnsetType = UNSET
     outpost: NewOutpost | UnsetType = UNSET
 
 
@@ -154,10 +171,9 @@ class Reached(Value, frozen=True, kw_only=True):
 
 DEFAULT_PORT = 22
 
-PATH_CHARACTERS_MAX = 1000
-
-_PYTHON = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]*")  # what means itself in every shell
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_PYTHON = re.compile(PYTHON_PATTERN)
+_FINGERPRINT = re.compile(FINGERPRINT_PATTERN)
+_URL = re.compile(URL_PATTERN)
 
 
 def problems_of(new: NewDesktop) -> list[FieldError]:
@@ -180,23 +196,54 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
     check("/labels", labels_problem(new.labels))
     if not 1 <= new.max_concurrent_tasks <= limits.CONCURRENT_TASKS_MAX:
         check("/maxConcurrentTasks", f"is not between 1 and {limits.CONCURRENT_TASKS_MAX}")
+    errors += _auth_problems(new.ssh.auth)
     if new.agent:
-        check("/agent/url", _url_problem(new.agent.url))
+        errors += _agent_problems(new.agent)
     check("/outpost/python", _python_problem(new.outpost.python))
     if new.outpost.directory is not None:
         check("/outpost/directory", _directory_problem(new.outpost.directory))
     return errors
 
 
+def _agent_problems(agent: NewAgent) -> list[FieldError]:
+    found = {
+        "url": _url_problem(agent.url),
+        "token": _secret_problem(agent.token),
+        "model": f"is longer than {limits.MODEL_CHARACTERS_MAX} characters"
+        if len(agent.model or "") > limits.MODEL_CHARACTERS_MAX
+        else None,
+    }
+    return [FieldError(f"/agent/{name}", wrong) for name, wrong in found.items() if wrong]
+
+
+def _auth_problems(auth: AnyAuth) -> list[FieldError]:
+    secrets: dict[str, str | None] = {}
+    match auth:
+        case KeyAuth():
+            secrets = {"privateKey": auth.private_key, "passphrase": auth.passphrase}
+        case PasswordAuth():
+            secrets = {"password": auth.password}
+        case _:
+            pass
+    found = {name: _secret_problem(secret) for name, secret in secrets.items()}
+    return [FieldError(f"/ssh/auth/{name}", wrong) for name, wrong in found.items() if wrong]
+
+
+def _secret_problem(secret: str | None) -> str | None:
+    if len(secret or "") > limits.SECRET_CHARACTERS_MAX:
+        return f"is longer than {limits.SECRET_CHARACTERS_MAX} characters"
+    return None
+
+
 def _python_problem(python: str) -> str | None:
-    if not _PYTHON.fullmatch(python) or len(python) > PATH_CHARACTERS_MAX:
+    if not _PYTHON.fullmatch(python) or len(python) > limits.PATH_CHARACTERS_MAX:
         return "is not the name or path of a Python interpreter, in letters, digits and _ . / + -"
     return None
 
 
 def _directory_problem(directory: str) -> str | None:
     is_absolute = directory.startswith(("/", "~/"))
-    if not is_absolute or not directory.isprintable() or len(directory) > PATH_CHARACTERS_MAX:
+    if not is_absolute or not directory.isprintable() or len(directory) > limits.PATH_CHARACTERS_MAX:
         return "is not a path on the desktop that begins with / or ~/"
     return None
 
@@ -208,16 +255,13 @@ def _name_problem(name: str) -> str | None:
 
 
 def _url_problem(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        port_known = parts.port is None or parts.port > 0
-    except ValueError:
-        return "is not a URL"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_known:
-        return "is not an http or https URL, for example http://127.0.0.1:18789/v1"
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if len(url) > limits.URL_CHARACTERS_MAX:
+        return f"is longer than {limits.URL_CHARACTERS_MAX} characters"
+    if _URL.fullmatch(url):
+        return None
+    if re.match("https?://[^/]*@|[^?#]+[?#]", url):
         return "carries a user, a query or a fragment; give the plain base address and the token apart"
-    return None
+    return "is not an http or https URL, for example http://127.0.0.1:18789/v1"
 
 
 def base_url(url: str) -> str:
@@ -307,6 +351,8 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
         }
         ssh = msgspec.structs.replace(ssh, **given)
         if changes.ssh.auth is not UNSET:
+            if wrong := _auth_problems(changes.ssh.auth):
+                raise invalid_fields(wrong)
             ssh = msgspec.structs.replace(ssh, auth=Auth(kind=_kind_of(changes.ssh.auth)))
             boots = True
         moved = (ssh.host, ssh.port) != (old.host, old.port)
@@ -363,8 +409,8 @@ def _edited_agent(desktop: Desktop, new: NewAgent | UnsetType | None, *, moved: 
     if new is UNSET:
         agent = old
     else:
-        if new is not None and (wrong := _url_problem(new.url)):
-            raise invalid("/agent/url", wrong)
+        if new is not None and (wrong := _agent_problems(new)):
+            raise invalid_fields(wrong)
         agent = _agent_of(new)
         if agent and agent.has_token:
             return agent, True

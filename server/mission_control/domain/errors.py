@@ -127,6 +127,12 @@ LAST_ADMIN_KEY = _refusal(
     409,
     "This is the last admin key. Make another one first, or revoke it on the server's own machine.",
 )
+BAD_PATTERN = _refusal("bad_pattern", 422, "This is not a regular expression: {reason}.")
+PATTERN_TOO_SLOW = _refusal(
+    "pattern_too_slow",
+    422,
+    "This regular expression takes too long on this output. Write it without nested repetition, such as (a+)+.",
+)
 
 
 def invalid(pointer: str, message: str) -> Refused:

@@ -167,9 +167,10 @@ class TaskNote(Value, frozen=True, kw_only=True):
 class TaskOutput(Value, frozen=True, kw_only=True):
     """A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
 
-    `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-    the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-    came after the task had failed because its desktop was away.
+    `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
+    `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
+    or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
+    was away.
     """
 
     TYPE: ClassVar[str] = "task.output"
@@ -181,6 +182,7 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     line: int
     ms: int
     crc: int
+    line_bytes: Maybe[int] = UNSET
     text: Maybe[str] = UNSET
     base64: Maybe[str] = UNSET
     late: Maybe[bool] = UNSET

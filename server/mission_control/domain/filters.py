@@ -8,6 +8,8 @@ from .values import Value
 BULK_TYPES = frozenset(("task.output", "task.progress", "task.response"))
 """What runs produce in bulk; readers that do not want it are served by an index that leaves it out."""
 
+PATTERNS = ("*", *sorted({f"{name.partition('.')[0]}.*" for name in EVENTS}))
+
 
 class Filter(Value, frozen=True, kw_only=True):
     """Types (None = all), and optionally one task or one desktop."""
@@ -38,10 +40,8 @@ def types_of(patterns: list[str], *, bulk: bool = True) -> frozenset[str]:
         if pattern in EVENTS:
             types.add(pattern)
             continue
-        found = {
-            name for name in EVENTS if (pattern == "*" or (pattern.endswith(".*") and name.startswith(pattern[:-1])))
-        }
-        if not found:
-            raise ValueError(f"{pattern!r} names no event type; examples are task.completed, task.*, desktop.*")
+        if pattern not in PATTERNS:
+            raise ValueError(f"{pattern[:100]!r} names no event type; examples are task.completed, task.*, desktop.*")
+        found = {name for name in EVENTS if pattern == "*" or name.startswith(pattern[:-1])}
         types |= found if bulk else found - BULK_TYPES
     return frozenset(types)

@@ -8,11 +8,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
 
 from . import limits
 from .entities import Key
 from .errors import LAST_ADMIN_KEY, NOT_FOUND, Refused, invalid
 from .events import Event, KeyCreated, KeyRevoked
+from .shapes import Name
 from .times import microseconds, rfc3339
 from .values import Role, Time, Value
 
@@ -23,9 +27,9 @@ KEY_BYTES = 32
 class NewKey(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person gives to make a key."""
 
-    name: str
+    name: Name
     role: Role = "operator"
-    expires_at: Time | None = None
+    expires_at: Annotated[Time, Meta(extra_json_schema={"format": "date-time"})] | None = None  # in the future
 
 
 def key_text(entropy: bytes) -> str:

@@ -37,6 +37,7 @@ class Piece(Struct, frozen=True):
     position: int  # raw bytes of the run before it, over all streams
     offset: int  # raw bytes of its stream before it
     line: int  # complete display lines before its first byte
+    line_bytes: int  # bytes before it of the display line that it goes on with, 0 where one begins
     ms: int  # when its last byte arrived
     crc: int  # running CRC-32 of the raw stream, after it
     data: bytes
@@ -86,8 +87,7 @@ class RunPosition(Struct, frozen=True):
     def after(self, stream: Stream, data: bytes) -> RunPosition:
         """The position after these bytes, which arrived next."""
         began = self.line_at(stream)
-        line_bytes = self.line_bytes if began == self.complete_lines else 0
-        ended, line_bytes = count_line_ends(data, line_bytes)
+        ended, line_bytes = count_line_ends(data, self.line_bytes_at(stream))
         here = self.of(stream)
         there = StreamPosition(offset=here.offset + len(data), crc=zlib.crc32(data, here.crc))
         moved = replace(self, complete_lines=began + ended, line_bytes=line_bytes, line_stream=stream)
@@ -107,6 +107,10 @@ class RunPosition(Struct, frozen=True):
         """The number of the display line that the next byte of this stream belongs to."""
         ends_here = self.line_bytes > 0 and self.line_stream != stream
         return self.complete_lines + (1 if ends_here else 0)
+
+    def line_bytes_at(self, stream: Stream) -> int:
+        """How long that display line is already."""
+        return self.line_bytes if self.line_stream == stream else 0
 
 
 def count_line_ends(data: bytes, line_bytes: int = 0) -> tuple[int, int]:
@@ -228,6 +232,7 @@ class OutputCutter:
             position=before.position,
             offset=before.of(stream).offset,
             line=before.line_at(stream),
+            line_bytes=before.line_bytes_at(stream),
             ms=self._last_ms,
             crc=after.of(stream).crc,
             data=data,

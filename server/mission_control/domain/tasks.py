@@ -7,7 +7,7 @@ them. Only a run that would be done enters review. A retry is a new task linked 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -39,6 +39,7 @@ from .events import (
     TaskStarted,
     TaskUpdated,
 )
+from .shapes import Content, Cwd, Env, Id, Labels, TimeoutSeconds, Title
 from .values import Actor, Error, LeftRunning, StreamSums, Time, Usage, Value
 
 Decision = Literal["approve", "reject"]
@@ -50,15 +51,20 @@ REJECTED = "rejected"  # the error code of a task that a person rejected
 class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a person or a script asks for."""
 
+    RULES: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"type": {"const": "prompt"}}},
+        "then": {"properties": {"env": {"maxProperties": 0}, "cwd": {"type": "null"}, "tty": {"const": False}}},
+        "else": {"properties": {"content": {"maxLength": limits.COMMAND_BYTES_MAX}}},
+    }
     type: TaskType
-    content: str
-    desktop_id: str
+    content: Content
+    desktop_id: Id
     requires_approval: bool = False
-    title: str | None = None
-    labels: tuple[str, ...] = ()
-    timeout_seconds: int | None = None
-    env: dict[str, str] = {}
-    cwd: str | None = None
+    title: Title | None = None
+    labels: Labels = ()
+    timeout_seconds: TimeoutSeconds | None = None
+    env: Env = {}
+    cwd: Cwd | None = None
     tty: bool = False
     run: bool = False
 
@@ -66,14 +72,14 @@ class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class TaskEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What may be changed while a task is pending; absent fields stay."""
 
-    content: str | UnsetType = UNSET
-    desktop_id: str | UnsetType = UNSET
+    content: Content | UnsetType = UNSET
+    desktop_id: Id | UnsetType = UNSET
     requires_approval: bool | UnsetType = UNSET
-    title: str | UnsetType | None = UNSET
-    labels: tuple[str, ...] | UnsetType = UNSET
-    timeout_seconds: int | UnsetType | None = UNSET
-    env: dict[str, str] | UnsetType = UNSET
-    cwd: str | UnsetType | None = UNSET
+    title: Title | UnsetType | None = UNSET
+    labels: Labels | UnsetType = UNSET
+    timeout_seconds: TimeoutSeconds | UnsetType | None = UNSET
+    env: Env | UnsetType = UNSET
+    cwd: Cwd | UnsetType | None = UNSET
     tty: bool | UnsetType = UNSET
 
 

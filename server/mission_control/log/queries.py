@@ -7,7 +7,8 @@ A query says `indexed by`: SQLite then uses that index or refuses, and never wal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -350,25 +351,73 @@ def output_page(task_id: str, after: int, until: int) -> Query:
     )
 
 
-def output_page_back(task_id: str, before: int) -> Query:
+def output_page_back(task_id: str, before: int, limit: int = limits.EVENTS_READ_MAX) -> Query:
     """The `task.output` events of a task before a seq, newest first."""
     return Query(
         f"select {COLUMNS} from events indexed by events_by_task"
         " where task_id = ? and seq < ? and type = 'task.output' order by seq desc limit ?",
-        (task_id, before, limits.EVENTS_READ_MAX),
+        (task_id, before, limit),
         ("events_by_task",),
     )
 
 
-def output_near(task_id: str, seq: int, until: int) -> Query:
-    """`seq, position, length` of the first `task.output` event of a task from a seq on."""
+class Place(NamedTuple):
+    """An event of output: bytes of the run before it and in it, and display lines before it."""
+
+    seq: int
+    position: int
+    length: int
+    line: int
+
+
+_HEAD_BYTES = 300  # of a payload: its numbers stand before its text, which is long
+_NUMBERS = re.compile(rb'"position":(\d+),.*?"length":(\d+),"line":(\d+)')
+
+
+def output_from(task_id: str, seq: int, until: int) -> Query:
+    """`seq, beginning of the payload` of the first `task.output` event of a task from a seq on."""
     return Query(
-        "select seq, json_extract(cast(body as text), '$.position'), json_extract(cast(body as text), '$.length')"
-        " from events indexed by events_by_task where task_id = ? and seq >= ? and seq <= ? and type = 'task.output'"
-        " order by seq limit 1",
-        (task_id, seq, until),
+        "select seq, substr(body, 1, ?) from events indexed by events_by_task"
+        " where task_id = ? and seq >= ? and seq <= ? and type = 'task.output' order by seq limit 1",
+        (_HEAD_BYTES, task_id, seq, until),
         ("events_by_task",),
     )
+
+
+def output_before(task_id: str, seq: int) -> Query:
+    """`seq, beginning of the payload` of the last `task.output` event of a task before a seq."""
+    return Query(
+        "select seq, substr(body, 1, ?) from events indexed by events_by_task"
+        " where task_id = ? and seq < ? and type = 'task.output' order by seq desc limit 1",
+        (_HEAD_BYTES, task_id, seq),
+        ("events_by_task",),
+    )
+
+
+async def last_output(snapshot: Snapshot, task_id: str, until: int, is_before: Callable[[Place], bool]) -> Place | None:
+    """The last event of a task's output, up to a seq, of which `is_before` is true; None when there is none.
+
+    Positions and lines grow with seq, so it is found by halving the log: a few reads by index, however much there is.
+    Events whose bytes were removed are passed over.
+    """
+    low, high = 0, until + 1  # the first event of which it is not true is at a seq in low..high
+    while low < high:
+        middle = (low + high) // 2
+        query = output_from(task_id, middle, until)
+        row = await snapshot.row(query.sql, query.parameters)
+        if row is None or not ((place := _place(row)) is None or is_before(place)):
+            high = middle
+        else:
+            low = row[0] + 1
+    query = output_before(task_id, low)
+    row = await snapshot.row(query.sql, query.parameters)
+    return None if row is None else _place(row)
+
+
+def _place(row: tuple[int, bytes | None]) -> Place | None:
+    """None where the payload was removed."""
+    numbers = None if row[1] is None else _NUMBERS.search(row[1])
+    return Place(row[0], int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
 
 
 def ended_since(since: str) -> Query:

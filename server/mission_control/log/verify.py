@@ -239,6 +239,8 @@ class Checker:
             ("line", event.line, at.line_at(event.stream)),
             ("crc", event.crc, after.of(event.stream).crc),
         )
+        if event.line_bytes is not msgspec.UNSET:  # earlier versions did not write it
+            sums += (("lineBytes", event.line_bytes, at.line_bytes_at(event.stream)),)
         wrong = [f"{name} is {said} and should be {right}" for name, said, right in sums if said != right]
         if wrong:
             self.problem(f"the output of task {event.task_id} does not add up: {', '.join(wrong)}", seq)

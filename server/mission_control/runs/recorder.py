@@ -186,6 +186,7 @@ def output_event(task_id: str, piece: Piece, *, late: bool = False) -> TaskOutpu
         line=piece.line,
         ms=piece.ms,
         crc=piece.crc,
+        line_bytes=piece.line_bytes or UNSET,
         text=UNSET if text is None else text,
         base64=UNSET if base64 is None else base64,
         late=late or UNSET,

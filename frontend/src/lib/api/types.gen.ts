@@ -143,11 +143,12 @@ export interface components {
         };
         /**
          * BatchTask
-         * @description The task that each of several desktops gets.
+         * @description The task that each of several desktops gets; which ones stands in `desktopIds`.
          */
         BatchTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             /** @default  */
             desktopId?: string;
@@ -159,7 +160,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -560,6 +564,18 @@ export interface components {
             endedAt: string;
         };
         /**
+         * Found
+         * @description Which lines have it. `total` counts all from the first to `scannedTo`, `lines` are the first of them.
+         *
+         *         `complete` says that there is nothing more to look at now; else ask on from `scannedTo`.
+         */
+        Found: {
+            total: number;
+            lines: number[];
+            scannedTo: number;
+            complete: boolean;
+        };
+        /**
          * Health
          * @description `ok`, as long as this can be answered at all.
          */
@@ -710,7 +726,15 @@ export interface components {
             desktopIds?: string[] | null;
             /** @default false */
             run?: boolean;
-        };
+        } & ({
+            tasks: unknown[];
+            task?: null;
+            desktopIds?: null;
+        } | {
+            tasks?: null;
+            task: Record<string, never>;
+            desktopIds: unknown[];
+        });
         /**
          * NewDesktop
          * @description What a person or a script gives to add a desktop.
@@ -777,6 +801,7 @@ export interface components {
         NewTask: {
             /** @enum {unknown} */
             type: "command" | "prompt";
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content: string;
             desktopId: string;
             /** @default false */
@@ -787,7 +812,10 @@ export interface components {
             labels?: string[];
             /** @default null */
             timeoutSeconds?: number | null;
-            /** @default {} */
+            /**
+             * @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it.
+             * @default {}
+             */
             env?: {
                 [key: string]: string;
             };
@@ -926,7 +954,13 @@ export interface components {
             key?: string | null;
             /** @default null */
             link?: string | null;
-        };
+        } & ({
+            key: string;
+            link?: null;
+        } | {
+            key?: null;
+            link: string;
+        });
         /**
          * SignInLink
          * @description A link that signs in once, for ten minutes.
@@ -1179,12 +1213,14 @@ export interface components {
          * @description What may be changed while a task is pending; absent fields stay.
          */
         TaskEdit: {
+            /** @description UTF-8 without NUL: a command has up to 120000 bytes, a prompt up to 524288. */
             content?: string;
             desktopId?: string;
             requiresApproval?: boolean;
             title?: string | null;
             labels?: string[];
             timeoutSeconds?: number | null;
+            /** @description Up to 32768 bytes in all. Plain: whoever may read tasks reads it. */
             env?: {
                 [key: string]: string;
             };
@@ -1230,9 +1266,10 @@ export interface components {
          * TaskOutput
          * @description A piece of what the run wrote. `position`, `offset` and `length` count raw bytes, of the run and of the stream.
          *
-         *         `line` is the number of display lines before it, `ms` milliseconds since the run began, `crc` the running CRC-32 of
-         *         the raw stream after it. The bytes are in `text`, or in `base64` where they are not valid UTF-8. `late` marks what
-         *         came after the task had failed because its desktop was away.
+         *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
+         *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
+         *         or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
+         *         was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1244,6 +1281,7 @@ export interface components {
             line: number;
             ms: number;
             crc: number;
+            lineBytes?: number;
             text?: string;
             base64?: string;
             late?: boolean;
@@ -1513,6 +1551,7 @@ export type Envelope = components['schemas']['Envelope'];
 export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
 export type Failing = components['schemas']['Failing'];
+export type Found = components['schemas']['Found'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
