@@ -1,7 +1,7 @@
 """A page that was away comes back: seconds until it shows what the log has, and how long it did not answer meanwhile.
 
-The page loses its server; so many events are written into the log behind its back; the server comes back. The clock runs
-from the first frame of events to the moment when the page is live and shows the newest task. Long tasks are those of the
+The page loses its server; so many events are written into the log behind its back; the server comes back. The clock
+runs from the opened connection to the moment when the page is live and shows the newest task. Long tasks are those of the
 browser (above 50 ms). The reference is a page that is opened anew at that moment, which reads the same as a snapshot.
 """
 
@@ -27,19 +27,17 @@ WATCH = """() => {
 # Noted by the page itself, a frame at a time: when the newest task is on the board and the connection says live.
 SHOWN = """async (name) => {
   const began = performance.now();
-  const isShown = () => document.body.innerText.includes(name)
-    && document.querySelector('[aria-label="Connection: Live"]');
+  const isShown = () => document.querySelector('[aria-label="Connection: Live"]')
+    && document.querySelector('[data-column="done"]').textContent.includes(name);
   while (!isShown() && performance.now() - began < 100_000) await new Promise(requestAnimationFrame);
-  return performance.now() - window.firstEventsAt;
+  return performance.now() - window.openedAt;
 }"""
 LISTEN = """() => {
   const Original = window.WebSocket;
   window.WebSocket = class extends Original {
     constructor(...args) {
       super(...args);
-      this.addEventListener('message', ({ data }) => {
-        if (window.isAway && data.startsWith('{"op":"events"')) window.firstEventsAt ??= performance.now();
-      });
+      this.addEventListener('open', () => { if (window.isAway) window.openedAt ??= performance.now(); });
     }
   };
 }"""

@@ -22,9 +22,10 @@ export interface FeedStates {
 }
 
 /** What applying may take of a frame; the rest is for drawing. A hidden tab draws nothing, and gets few turns. */
-const SLICE_MS = 10;
+const SLICE_MS = 20;
 const HIDDEN_SLICE_MS = 100;
 const HELD_MS_MAX = 1_500;
+const START_AGAIN_MS = 2_000;
 /** Events between two looks at the clock. */
 const PIECE = 100;
 
@@ -57,7 +58,7 @@ export class Feed {
       settings.load(),
       approvals.load(),
       activity.load(),
-      tasks.loadColumns(),
+      tasks.isLoaded ? tasks.reloadColumns() : tasks.loadColumns(),
     ]);
     if (generation !== this.#generation) return;
     this.#waiting = [];
@@ -73,8 +74,9 @@ export class Feed {
         metrics: (measured) => desktops.measure(measured),
         reset: () => {
           tasks.clear();
-          this.start().catch(() => this.#restartLater(generation));
+          this.#startAgain(generation);
         },
+        far: () => this.#startAgain(generation),
       },
     );
   }
@@ -86,10 +88,11 @@ export class Feed {
     this.#waiting = [];
   }
 
-  #restartLater(generation: number): void {
-    setTimeout(() => {
-      if (generation + 1 === this.#generation) this.start().catch(() => this.#restartLater(this.#generation - 1));
-    }, 2_000);
+  /** Until it works, or somebody else begins or stops it. */
+  #startAgain(generation: number): void {
+    if (generation !== this.#generation) return;
+    const next = generation + 1;
+    this.start().catch(() => setTimeout(() => this.#startAgain(next), START_AGAIN_MS));
   }
 
   /**
@@ -103,8 +106,10 @@ export class Feed {
     this.#heldSince ??= began;
     const slice = document.visibilityState === 'visible' ? SLICE_MS : HIDDEN_SLICE_MS;
     let taken = 0;
-    do this.#take(this.#waiting.slice(taken, (taken += PIECE)));
-    while (taken < this.#waiting.length && performance.now() - began < slice);
+    do {
+      this.#take(this.#waiting.slice(taken, taken + PIECE));
+      taken += PIECE;
+    } while (taken < this.#waiting.length && performance.now() - began < slice);
     this.#taken.push(...this.#waiting.splice(0, taken));
     const isDrained = this.#waiting.length === 0;
     if (isDrained || began - this.#heldSince > HELD_MS_MAX) {
