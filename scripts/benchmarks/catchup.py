@@ -1,8 +1,8 @@
 """A page that was away comes back: seconds until it shows what the log has, and how long it did not answer meanwhile.
 
 The page loses its server; so many events are written into the log behind its back; the server comes back. The clock
-runs from the opened connection to the moment when the page is live and shows the newest task. Long tasks are those of the
-browser (above 50 ms). The reference is a page that is opened anew at that moment, which reads the same as a snapshot.
+runs from the opened connection to the moment when the page is live and shows the newest task. Long tasks are those of
+the browser (above 50 ms). The reference is a page that is opened anew at that moment, which reads the same.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def round_trip(tasks: int) -> dict[str, Any]:
             "long tasks": len(long_tasks),
             "longest (ms)": max(long_tasks, default=0.0),
             "opened anew (s)": anew,
-            "said": said.strip(),
+            "said": " ".join(said.split()),
         }
 
 
