@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from .domain.addresses import networks_of
+
 CONFIG_FILE = "mission-control.toml"
 ENVIRONMENT_PREFIX = "MISSION_CONTROL_"
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - listens on every interface; no name of its own
-LISTS = ("allowed_hosts", "trusted_proxies")  # separated by commas in the environment
+LISTS = ("allowed_hosts", "trusted_proxies", "agent_networks")  # separated by commas in the environment
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -46,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     head_file: Path | None = None  # to which the log's head is appended, as a line of JSON
     head_webhook: str | None = None  # to which the log's head is posted
     head_every: float = 3600.0  # seconds between two heads
+    agent_networks: tuple[str, ...] = ()  # in which agents may be asked, beside the loopback of their desktop
     run_patience_seconds: float = 24 * 3600.0  # for which a run waits for a desktop that is away
     cancel_runs: bool = False  # when it stops, instead of leaving them to their desktops
     log_level: str = "info"  # debug, info, warning, error
@@ -111,6 +114,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
     if config.run_patience_seconds <= 0:
         raise ConfigError("The patience with a desktop that is away is more than 0 seconds.")
+    try:
+        networks_of(config.agent_networks)
+    except ValueError as error:
+        raise ConfigError(f"An agent network is one such as 10.0.0.0/8 or 192.168.7.20: {error}.") from None
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("TLS needs both --tls-cert and --tls-key.")
     for proxy in config.trusted_proxies:

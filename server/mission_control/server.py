@@ -28,6 +28,7 @@ from .config import ANY_ADDRESS, Config, default_data_dir
 from .control.access import LOCAL
 from .control.door import Control, open_control
 from .demo.setup import offer_demo
+from .domain.addresses import networks_of
 from .domain.values import SYSTEM
 from .heads import note_heads
 from .log.directory import DirectoryUnusable, locked_directory
@@ -95,7 +96,7 @@ async def _serve(config: Config) -> None:
         control = await stack.enter_async_context(open_control(config.data_dir))
         if config.demo:  # before the connections, so that it is there when they come and goes after them
             await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
-        fleet = await stack.enter_async_context(open_fleet(control))
+        fleet = await stack.enter_async_context(open_fleet(control, agent_networks=networks_of(config.agent_networks)))
         patience_s = config.run_patience_seconds
         runner = await stack.enter_async_context(open_runner(control, fleet, patience_s=patience_s))
         finder = await stack.enter_async_context(open_finder())

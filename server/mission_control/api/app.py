@@ -13,13 +13,28 @@ from ..control.access import Principal
 from ..domain import errors as e
 from ..domain import limits
 from ..domain.desktops import DesktopEdit, NewDesktop
-from ..domain.entities import Approval, Settings
+from ..domain.entities import Approval, Secret, Settings
 from ..domain.keys import NewKey
+from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
 from ..log.heads import Head
 from ..streams.find import Found
-from . import activity, approvals, batches, desktops, health, keys, openapi, overview, queries, session, settings, sse
+from . import (
+    activity,
+    approvals,
+    batches,
+    desktops,
+    health,
+    keys,
+    openapi,
+    overview,
+    queries,
+    secrets,
+    session,
+    settings,
+    sse,
+)
 from . import tasks as t
 from .answers import Fields
 from .auth import Door
@@ -63,16 +78,11 @@ TASKS = Answer(type=list[TaskView], headers=LISTED)
 DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
-OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
+RECORDED = (*SHOWN, "Mission-Control-Position", "Mission-Control-Removed")
+OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=RECORDED)
 LINES = Answer(
     media_types=("application/x-ndjson",),
-    headers=(
-        *SHOWN,
-        "Mission-Control-Position",
-        "Mission-Control-Lines",
-        "Mission-Control-From",
-        "Mission-Control-Style",
-    ),
+    headers=(*RECORDED, "Mission-Control-Lines", "Mission-Control-From", "Mission-Control-Style"),
 )
 APPLIED = Answer(type=AppliedView)
 NOTHING = Answer(status=204)
@@ -93,6 +103,7 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/tasks/{{id}}/review", t.review_task, "work", TASK, body=Review, refusals=(e.NOT_FOUND, e.TASK_NOT_IN_REVIEW), once=True),
     Route("POST", f"{MC}/tasks/{{id}}/retry", t.retry_task, "work", TASK_MADE, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED, e.DESKTOP_REMOVED), once=True),
     Route("GET", f"{MC}/tasks/{{id}}/output", t.task_output, "read", OUTPUT, query=queries.OutputQuery, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/tasks/{{id}}/output", t.remove_output, "administer", NOTHING, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED)),
     Route("GET", f"{MC}/tasks/{{id}}/output/lines", t.task_lines, "read", LINES, query=queries.LinesQuery, refusals=(e.NOT_FOUND,)),
     Route("GET", f"{MC}/tasks/{{id}}/output/find", t.find_in_output, "read", Answer(type=Found, headers=SHOWN), query=queries.FindQuery, refusals=(e.NOT_FOUND, e.BAD_PATTERN, e.PATTERN_TOO_SLOW)),
     Route("GET", f"{MC}/tasks/{{id}}/events", t.task_events, "read", EVENTS, query=queries.EventsQuery, refusals=(e.NOT_FOUND,)),
@@ -107,6 +118,10 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{MC}/approvals", approvals.list_approvals, "read", Answer(type=list[Approval], headers=LISTED), query=queries.ApprovalsQuery, about="several"),
     Route("GET", f"{MC}/settings", settings.read_settings, "read", Answer(type=Settings, headers=SHOWN), about="no desktop"),
     Route("PATCH", f"{MC}/settings", settings.edit_settings, "administer", Answer(type=Settings), body=SettingsEdit),
+    Route("GET", f"{MC}/secrets", secrets.list_secrets, "work", Answer(type=list[Secret], headers=LISTED), about="no desktop"),
+    Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
+    Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
     Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery, about="several"),
 
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery, about="several"),
@@ -120,7 +135,7 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{DESKTOPS}/stream", sse.desktops_stream, "read", STREAM, query=queries.DesktopsStreamQuery, streams=True, about="several"),
     Route("GET", f"{DESKTOPS}/{{id}}", desktops.read_desktop, "read", Answer(type=DesktopView, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("PATCH", f"{DESKTOPS}/{{id}}", desktops.edit_desktop, "administer", DESKTOP, body=DesktopEdit, refusals=(*EDITED, e.DESKTOP_REMOVED, e.SECRET_NEEDED)),
-    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS)),
+    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS, e.DESKTOP_IS_JUMP)),
     Route("POST", f"{DESKTOPS}/{{id}}/start", desktops.start_desktop, "administer", DESKTOP, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/stop", desktops.stop_desktop, "administer", DESKTOP, query=queries.StopQuery, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/restart", desktops.restart_desktop, "administer", DESKTOP, refusals=GONE),

@@ -46,6 +46,7 @@ async def create_desktop(request: Request) -> Response:
     A host that cannot be reached is added all the same, and shows in `error` why.
     """
     services, new = services_of(request), body_of(request, NewDesktop)
+    await services.control.journal.ready()
     services.control.desktops.check_new(new)
     offered, error = await _offered(services, new.ssh)
 
@@ -97,7 +98,7 @@ async def edit_desktop(request: Request) -> Response:
 def _address(ssh: Ssh) -> NewSsh:
     """The address alone, as far as asking a host for its keys needs it: no secret is read for that."""
     auth: AnyAuth = ConfigAuth() if ssh.auth.kind == "config" else AgentAuth()
-    return NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, auth=auth)
+    return NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, jump=ssh.jump, auth=auth)
 
 
 async def remove_desktop(request: Request) -> Response:

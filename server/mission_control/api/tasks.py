@@ -203,6 +203,18 @@ async def task_output(request: Request) -> Response:
     return StreamingResponse(pieces, headers=headers, media_type=media_type)
 
 
+async def remove_output(request: Request) -> Response:
+    """Remove what was recorded of a task's runs: output, progress, an agent's raw answers. Not while it runs.
+
+    That they were stays: their sizes, digests and places in the chain of the log. When this answers, the bytes are gone
+    from the database. Pages of lines that a browser was told it may keep, and backups, are not reached.
+    """
+    services = services_of(request)
+    await services.control.tasks.remove_output(request.path_params["id"], principal_of(request).actor)
+    services.frames.forget()
+    return no_content()
+
+
 async def task_lines(request: Request) -> Response:
     """Display lines of a task's output, for viewers: one JSON array `[stream, text, ms]` a row.
 
@@ -257,7 +269,8 @@ async def find_in_output(request: Request) -> Response:
 
 def _output_headers(moment: Shown, task: TaskView) -> dict[str, str]:
     position = {"Mission-Control-Position": str(task.output_bytes), "Cache-Control": "no-store"}
-    return moment.headers() | position
+    removed = {"Mission-Control-Removed": "true"} if task.output_removed_at else {}
+    return moment.headers() | position | removed
 
 
 async def _task(snapshot: Snapshot, id: str) -> TaskView:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Collection
+
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -25,13 +27,15 @@ async def activity_ws(websocket: WebSocket) -> None:
         reach = access.reach(principal)
         return [newest for id, newest in services.metrics().items() if reach is None or id in reach]
 
-    async def recent(wanted: Filter, until: int) -> list[StoredEvent]:
-        tasks = [task for task in services.control.journal.state.tasks.values() if task.status == "running"]
+    async def recent(wanted: Filter, until: int, task_ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
+        known = services.control.journal.state.tasks
+        some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
+        tasks = [task for task in some if task.status == "running"]
         seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
         async with services.control.log.snapshot() as snapshot:
-            newest = [queries.newest_output(id, until) for id in seen]
-            found = [await snapshot.events(query.sql, query.parameters) for query in newest]
-            return [event for events in found for event in reversed(events)]
+            for id in seen:
+                query = queries.newest_output(id, until)
+                yield (await snapshot.events(query.sql, query.parameters))[::-1]
 
     async def send(data: bytes) -> None:
         await websocket.send({"type": "websocket.send", "text": data.decode()})

@@ -50,6 +50,13 @@ def serve(
     ] = None,
     head_webhook: Annotated[str | None, Parameter(help="Post the log's head to this address, as JSON.")] = None,
     head_every: Annotated[float | None, Parameter(help="Seconds between two heads. [default: 3600]")] = None,
+    agent_network: Annotated[
+        list[str] | None,
+        Parameter(
+            help="A network in which agents may be asked, such as 10.0.0.0/8, beside the loopback of their desktop; "
+            "may be given several times."
+        ),
+    ] = None,
     run_patience_seconds: Annotated[
         float | None,
         Parameter(help="How long a run waits for a desktop that is away, before it fails. [default: 86400, a day]"),
@@ -76,6 +83,7 @@ def serve(
         "demo": demo,
         "allowed_hosts": tuple(allowed_host) if allowed_host else None,
         "allow_network": allow_network,
+        "agent_networks": tuple(agent_network) if agent_network else None,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "trusted_proxies": tuple(trusted_proxy) if trusted_proxy else None,

@@ -119,6 +119,9 @@ DESKTOP_REMOVED = _refusal("desktop_removed", 409, "Desktop {name} was removed. 
 DESKTOP_HAS_RUNNING_TASKS = _refusal(
     "desktop_has_running_tasks", 409, "Desktop {name} has {count} running tasks. Cancel them or wait for their end."
 )
+DESKTOP_IS_JUMP = _refusal(
+    "desktop_is_jump", 409, "The way to {others} leads through desktop {name}. Give those another way first."
+)
 DESKTOP_QUEUE_FULL = _refusal("desktop_queue_full", 409, "Desktop {name} already has {count} waiting tasks.")
 AGENT_NOT_READY = _refusal(
     "agent_not_ready", 409, "The agent of desktop {name} is not ready. Check its endpoint on the desktop's page."
@@ -131,6 +134,10 @@ SECRET_NEEDED = _refusal(
     422,
     "A changed {what} needs its secret again, so that a stored secret never goes to another place.",
 )
+SECRET_EXISTS = _refusal(
+    "secret_exists", 409, "There is a secret {name} already. Replace its value, or choose another name."
+)
+SECRETS_FULL = _refusal("secrets_full", 409, "There are {count} secrets, and no more can be kept. Remove some.")
 LAST_ADMIN_KEY = _refusal(
     "last_admin_key",
     409,

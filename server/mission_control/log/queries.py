@@ -463,19 +463,19 @@ async def last_output(snapshot: Snapshot, task_id: str, until: int, is_before: C
         middle = (low + high) // 2
         query = output_from(task_id, middle, until)
         row = await snapshot.row(query.sql, query.parameters)
-        if row is None or not ((place := _place(row)) is None or is_before(place)):
+        if row is None or not ((place := place_of(*row)) is None or is_before(place)):
             high = middle
         else:
             low = row[0] + 1
     query = output_before(task_id, low)
     row = await snapshot.row(query.sql, query.parameters)
-    return None if row is None else _place(row)
+    return None if row is None else place_of(*row)
 
 
-def _place(row: tuple[int, bytes | None]) -> Place | None:
-    """None where the payload was removed."""
-    numbers = None if row[1] is None else _NUMBERS.search(row[1])
-    return Place(row[0], int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
+def place_of(seq: int, body: bytes | None) -> Place | None:
+    """What a payload of output, or its beginning, says of its place; None where the payload was removed."""
+    numbers = None if body is None else _NUMBERS.search(body, 0, _HEAD_BYTES)
+    return Place(seq, int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
 
 
 def ended_since(since: str, reach: Reach = None) -> Query:
