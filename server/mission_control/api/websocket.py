@@ -12,6 +12,7 @@ from ..log import queries
 from ..log.event_log import StoredEvent
 from ..streams import wire
 from ..streams.live_socket import PeerStalled, Socket
+from .connections import CUT_SECONDS
 from .services import principal_of, services_of
 from .websocket_protocol import TEXT_BYTES
 
@@ -21,6 +22,10 @@ async def activity_ws(websocket: WebSocket) -> None:
     services, principal = services_of(websocket), principal_of(websocket)
     access = services.control.access
     await websocket.accept()
+
+    def metrics() -> list[object]:
+        reach = access.reach(principal)
+        return [newest for id, newest in services.metrics().items() if reach is None or id in reach]
 
     async def recent(wanted: Filter, until: int, task_ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
         if wanted.task_id is not None:
@@ -45,8 +50,9 @@ async def activity_ws(websocket: WebSocket) -> None:
         services.control.log,
         send_as_it_is if TEXT_BYTES in websocket.scope.get("extensions", ()) else send,
         hello={"version": services.version, "serverId": services.control.log.server_id},
-        metrics=lambda: list(services.metrics().values()),
+        metrics=metrics,
         is_allowed=lambda: access.is_valid(principal),
+        reach=lambda: access.reach(principal),
         recent=recent,
         frames=services.frames,
     )
@@ -68,7 +74,12 @@ async def activity_ws(websocket: WebSocket) -> None:
                 code = wire.RESTARTING
                 group.cancel_scope.cancel()
 
+            async def sign_out() -> None:
+                await access.ended(principal)
+                group.cancel_scope.cancel()
+
             group.start_soon(restart)
+            group.start_soon(sign_out)
             await socket.serve(receive)
             group.cancel_scope.cancel()
     except* PeerStalled:
@@ -76,7 +87,7 @@ async def activity_ws(websocket: WebSocket) -> None:
     except* WebSocketDisconnect:
         is_gone = True
     if not is_gone and websocket.client_state is not WebSocketState.DISCONNECTED:
-        with anyio.move_on_after(1, shield=True):
+        with anyio.move_on_after(CUT_SECONDS, shield=True):
             try:
                 await websocket.close(code)
             except (RuntimeError, WebSocketDisconnect):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,14 +34,19 @@ class Control(NamedTuple):
 
 
 @asynccontextmanager
-async def open_control(directory: Path, *, free_bytes: Callable[[], int] | None = None) -> AsyncGenerator[Control]:
+async def open_control(
+    directory: Path,
+    *,
+    free_bytes: Callable[[], int] | None = None,
+    clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> AsyncGenerator[Control]:
     """Open the log of a data directory (whose lock is held) and what is decided on top of it.
 
     `free_bytes` tells how much room the disk has, where that is not the file system's to say.
     """
     vault = Vault(directory)
     async with open_sqlite_log(directory, free_bytes=free_bytes) as log:
-        journal = open_journal(log)
+        journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()
         tasks = Tasks(journal)
@@ -48,11 +54,14 @@ async def open_control(directory: Path, *, free_bytes: Callable[[], int] | None 
             await tasks.finish_removals()
         except Refused as refused:
             _logger.warning("removed output is not cleared yet", reason=str(refused))
-        yield Control(
-            log=log,
-            journal=journal,
-            tasks=tasks,
-            desktops=Desktops(journal, vault),
-            settings=Settings(journal),
-            access=access,
-        )
+        try:
+            yield Control(
+                log=log,
+                journal=journal,
+                tasks=tasks,
+                desktops=Desktops(journal, vault),
+                settings=Settings(journal),
+                access=access,
+            )
+        finally:
+            access.close()

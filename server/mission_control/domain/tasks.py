@@ -192,7 +192,7 @@ def create(
             env=new.env,
             cwd=new.cwd,
             tty=new.tty,
-            created_by=actor,
+            created_by=actor.who,
         )
     ]
 
@@ -355,7 +355,7 @@ def review(
         status="approved" if approved else "rejected",
         created_at=approval.created_at,
         resolved_at=at,
-        resolved_by=actor,
+        resolved_by=actor.who,
         feedback=feedback,
     )
     kind = TaskCompleted if approved else TaskFailed

@@ -39,6 +39,7 @@ from ..domain.fold import State
 from ..domain.output import RunPosition, decode_text
 from ..domain.values import StreamSums
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
+from .heads import Head, NotedHead, head_of
 from .sqlite import Snapshot, connected, refuse_newer
 from .writer import link
 
@@ -120,7 +121,11 @@ class _Run:
 class Checker:
     """Takes the events one after the other, then the tables, and notes what is wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Iterable[NotedHead] = ()) -> None:
+        self._heads: dict[int, list[NotedHead]] = {}
+        for noted in heads:
+            self._heads.setdefault(noted.head.seq, []).append(noted)
+        self._heads.pop(0, None)  # of an empty log: there was nothing to change
         self.seq = 0
         self._chain = bytes(32)
         self._state = State()
@@ -152,6 +157,11 @@ class Checker:
         """The next event."""
         self._events += 1
         self._check_seal(record)
+        for line, head in self._heads.pop(record.seq, ()):
+            if head.chain.lower() != record.chain.hex():
+                self.problem(
+                    f"it, or one before it, is not what it was when its head was noted (line {line})", record.seq
+                )
         self.seq, self._chain = record.seq, record.chain  # as stored: one damage is one problem, not all that follows
         if record.body is None:
             self._check_absent(record)
@@ -372,7 +382,10 @@ class Checker:
                 self.problem(f"there is still a credential of key {owner}, which is gone")
 
     def finish(self) -> None:
-        """What was not ticked off is missing from its table, or from the log."""
+        """What was not ticked off is missing from its table or the log; and so is what a noted head stands for."""
+        for seq, noted in self._heads.items():
+            for line, head in noted:
+                self.problem(f"the log ends at event {self.seq}, but event {seq} was noted at {head.at} (line {line})")
         for id, seq in self._without_payload.items():
             self.problem(f"output of task {id} is gone up to here, and no event says that it was removed", seq)
         tables: tuple[tuple[str, Iterable[str]], ...] = (
@@ -423,6 +436,21 @@ async def verify(log: HasSnapshots, progress: Callable[[int, int], None] = lambd
     checker = Checker()
     await _verify(log, checker, progress)
     return checker.report()
+
+
+async def directory_head(directory: Path) -> Head:
+    """The head of a data directory's log, whether a server runs on it or not. Raises DirectoryUnusable, NewerSchema."""
+    path = directory / DATABASE_FILE
+    if not path.is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    try:
+        async with connected(path, read_only=True) as database:
+            await refuse_newer(database)
+            async with _File(database).snapshot() as snapshot:
+                row = await snapshot.row("select value from meta where name = 'log_id'")
+                return await head_of(snapshot, row[0] if row else "")
+    except sqlite3.Error as error:
+        raise DirectoryUnusable(f"The event log {path} cannot be read: {error}.") from error
 
 
 async def _verify(log: HasSnapshots, checker: Checker, progress: Callable[[int, int], None]) -> None:
@@ -493,10 +521,15 @@ class _File:
             await self._database.rollback()
 
 
-async def verify_directory(directory: Path, progress: Callable[[int, int], None] = lambda seq, head: None) -> Report:
+async def verify_directory(
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda seq, head: None,
+    heads: Iterable[NotedHead] = (),
+) -> Report:
     """Check the log of a data directory, whether a server runs on it or not; none can start meanwhile.
 
-    Where no server runs, SQLite checks its pages too. Raises DirectoryUnusable where there is no log, NewerSchema.
+    With `heads`, that it is still the log of which they were noted. Where no server runs, SQLite checks its pages too.
+    Raises DirectoryUnusable where there is no log, NewerSchema.
     """
     path = directory / DATABASE_FILE
     if not path.is_file():
@@ -507,7 +540,7 @@ async def verify_directory(directory: Path, progress: Callable[[int, int], None]
             is_alone = True
         except DirectoryUnusable:
             is_alone = False
-        checker = Checker()
+        checker = Checker(heads)
         try:
             database = await stack.enter_async_context(connected(path, read_only=True))
             await refuse_newer(database)

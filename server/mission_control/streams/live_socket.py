@@ -17,6 +17,7 @@ import msgspec
 
 from ..domain.events import TaskOutput, TaskProgress
 from ..domain.filters import BULK_TYPES, Filter, types_of
+from ..domain.permissions import Reach
 from ..log.event_log import EventLog, StoredEvent
 from . import wire
 from .cursor import follow
@@ -63,6 +64,7 @@ class Socket:
         hello: dict[str, object],
         metrics: Callable[[], list[object]],
         is_allowed: Callable[[], bool],
+        reach: Callable[[], Reach] = lambda: None,
         recent: Recent | None = None,
         frames: Frames | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -72,6 +74,7 @@ class Socket:
         self._hello = hello
         self._metrics = metrics
         self.is_allowed = is_allowed
+        self.reach = reach  # the desktops that the reader sees now
         self.recent = recent
         self.frames = frames or Frames()  # shared by the sockets of one log
         self._clock = clock
@@ -103,6 +106,11 @@ class Socket:
                 raise PeerStalled
             self._last_sent = self._clock()
 
+    async def reset(self, id: str) -> None:
+        """Tell that a subscription cannot go on from its position: discard, and read again."""
+        self._subscriptions.pop(id, None)
+        await self.send(wire.frame("reset", id=id, logId=self._log.log_id, head=self._log.head))
+
     async def _obey(self, message: str | bytes, group: anyio.abc.TaskGroup) -> None:
         try:
             order = wire.decode(message)
@@ -123,7 +131,7 @@ class Socket:
         head = self._log.head
         after = head if order.after is None else order.after
         if after > head or (order.log_id is not None and order.log_id != self._log.log_id):
-            await self.send(wire.frame("reset", id=order.id, logId=self._log.log_id, head=head))
+            await self.reset(order.id)
             return
         if old := self._subscriptions.pop(order.id, None):
             old.scope.cancel()
@@ -154,7 +162,7 @@ class Socket:
                 types = types_of(order.types, bulk=order.output == "full")
             except ValueError as error:
                 raise ProtocolError("bad_message", f"{error}.", order.id) from None
-        return Filter(types=types, task_id=order.task_id, desktop_id=order.desktop_id)
+        return Filter(types=types, task_id=order.task_id, desktop_id=order.desktop_id, reach=self.reach())
 
     async def _heartbeats(self, scope: anyio.CancelScope) -> None:
         """After silence, say where everything stands; and leave when the key or session has ended."""
@@ -245,6 +253,9 @@ class _Subscription:
         async with aclosing(follow(log, self.cursor, wanted)) as steps:
             async for events, cursor, is_live in steps:
                 if not self._socket.is_allowed():
+                    return
+                if self._socket.reach() != wanted.reach:  # what was shown may be out of sight now: read anew
+                    await self._socket.reset(self.order.id)
                     return
                 is_tail = self.order.output == "tail"
                 said = [event for event in events if self._is_state(event)] if is_tail else events
