@@ -11,10 +11,13 @@ import math
 import re
 from typing import Any, NoReturn
 
+import anyio
 import msgspec
 from starlette.requests import Request
 
+from ..domain import limits
 from ..domain.errors import (
+    BODY_TIMEOUT,
     MALFORMED_BODY,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -42,8 +45,18 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and (len(announced) > 15 or int(announced) > bytes_max):
         raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
-    body = bytearray()
-    async for chunk in request.stream():
+    body, chunks = bytearray(), request.stream()
+    began = anyio.current_time()
+    while True:
+        left = began + limits.BODY_SECONDS_MAX - anyio.current_time()
+        seconds = min(left, limits.BODY_SILENCE_SECONDS_MAX)
+        chunk: bytes | None = None
+        with anyio.move_on_after(seconds) as scope:
+            chunk = await anext(chunks, None)
+        if scope.cancelled_caught:
+            raise Refused(BODY_TIMEOUT, seconds=round(anyio.current_time() - began))
+        if chunk is None:
+            break
         if len(body) + len(chunk) > bytes_max:
             raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
         body += chunk

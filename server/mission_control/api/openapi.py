@@ -191,6 +191,8 @@ def _query_parameters(query: type[Any]) -> list[dict[str, Any]]:
     for name, of_field in described["properties"].items():
         given = [of for of in of_field.get("anyOf", [of_field]) if of != {"type": "null"}]  # null is "not given"
         parameter: dict[str, Any] = {"name": name, "in": "query", "schema": given[0]}
+        if name in described.get("required", ()):
+            parameter["required"] = True
         if given[0].get("type") == "array":
             parameter |= {"style": "form", "explode": False}
         parameters.append(parameter)
@@ -250,7 +252,7 @@ def _usual(route: Route) -> list[Refusal]:
         usual += [e.UNAUTHORIZED, e.FORBIDDEN, e.RATE_LIMITED]
     usual.append(e.UPGRADE_REQUIRED if route.method == "WEBSOCKET" else e.VALIDATION_FAILED)
     if route.method in WITH_BODY:
-        usual += [e.MALFORMED_BODY, e.PAYLOAD_TOO_LARGE, e.UNSUPPORTED_MEDIA_TYPE]
+        usual += [e.MALFORMED_BODY, e.BODY_TIMEOUT, e.PAYLOAD_TOO_LARGE, e.UNSUPPORTED_MEDIA_TYPE]
     if route.once:
         usual += [e.IDEMPOTENCY_KEY_REUSED, e.IDEMPOTENCY_IN_PROGRESS]
     if route.access != "public":

@@ -55,6 +55,7 @@ UNSUPPORTED_MEDIA_TYPE = _refusal(
     "unsupported_media_type", 415, "Send the body as application/json; this one is {given}."
 )
 PAYLOAD_TOO_LARGE = _refusal("payload_too_large", 413, "The body is larger than {limit} bytes. Send less at once.")
+BODY_TIMEOUT = _refusal("body_timeout", 408, "The body did not come within {seconds} s. Send it again, in one go.")
 UNAUTHORIZED = _refusal(
     "unauthorized",
     401,
