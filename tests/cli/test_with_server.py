@@ -101,6 +101,18 @@ async def test_output_is_byte_for_byte_what_the_command_wrote(demo: Demo):
     assert (one.out, one.err) == (b"err", b"")
 
 
+async def test_output_is_removed_only_when_somebody_says_so(demo: Demo):
+    _, program, desktop = demo
+    ran = await program.run("tasks", "create", "command", "echo a secret", "-d", desktop, "--run", "--watch")
+    assert (ran.code, ran.text) == (0, "a secret")
+    task_id = (await program.run("tasks", "list", "--search", "a secret", "--json")).json[0]["id"]
+    refused = await program.run("tasks", "output", task_id, "--remove")
+    assert refused.code == 1 and "nobody is here to confirm it" in refused.said
+    assert (await program.run("tasks", "output", task_id)).text == "a secret"
+    assert (await program.run("tasks", "output", task_id, "--remove", "--yes")).code == 0
+    assert (await program.run("tasks", "output", task_id)).text == ""
+
+
 async def test_content_comes_from_stdin_and_options_reach_the_command(demo: Demo):
     _, program, desktop = demo
     script = b'echo "$GREETING"\nseq 1 5\n'

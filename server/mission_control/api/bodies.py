@@ -15,11 +15,10 @@ import anyio
 import msgspec
 from starlette.requests import Request
 
-from ..domain import limits
 from ..domain.errors import (
-    BODY_TIMEOUT,
     MALFORMED_BODY,
     PAYLOAD_TOO_LARGE,
+    REQUEST_TIMEOUT,
     UNSUPPORTED_MEDIA_TYPE,
     FieldError,
     Refused,
@@ -28,6 +27,8 @@ from ..domain.errors import (
 )
 from ..domain.values import Value
 
+BODY_SECONDS = 10.0  # for a body to come, and so much more for what has come
+BODY_BYTES_PER_SECOND = 16 * 1024  # a slow link; somebody who sends a byte now and then is slower
 INTEGER_MAX = 2**53  # up to which a float is exact
 DEPTH_MAX = 32  # the deepest body of ours has 4 levels
 
@@ -45,21 +46,16 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and (len(announced) > 15 or int(announced) > bytes_max):
         raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
-    body, chunks = bytearray(), request.stream()
-    began = anyio.current_time()
-    while True:
-        left = began + limits.BODY_SECONDS_MAX - anyio.current_time()
-        seconds = min(left, limits.BODY_SILENCE_SECONDS_MAX)
-        chunk: bytes | None = None
-        with anyio.move_on_after(seconds) as scope:
-            chunk = await anext(chunks, None)
-        if scope.cancelled_caught:
-            raise Refused(BODY_TIMEOUT, seconds=round(anyio.current_time() - began))
-        if chunk is None:
-            break
-        if len(body) + len(chunk) > bytes_max:
-            raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
-        body += chunk
+    body = bytearray()
+    begun = anyio.current_time()
+    with anyio.move_on_after(BODY_SECONDS) as patience:
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > bytes_max:
+                raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
+            body += chunk
+            patience.deadline = begun + BODY_SECONDS + len(body) / BODY_BYTES_PER_SECOND
+    if patience.cancelled_caught:
+        raise Refused(REQUEST_TIMEOUT, seconds=round(anyio.current_time() - begun))
     if body:
         _check_type(request)
     return bytes(body)

@@ -17,7 +17,7 @@ from .answers import answer, next_url, no_content, shown
 from .idempotency import remembering
 from .queries import DesktopsQuery, StopQuery
 from .routes import body_of, query_of
-from .services import Services, principal_of, services_of
+from .services import Services, principal_of, reach_of, services_of
 from .versions import wanted_version
 from .views import CheckView, DesktopView
 
@@ -29,8 +29,9 @@ def _view(services: Services, desktop: Desktop) -> DesktopView:
 async def list_desktops(request: Request) -> Response:
     """List desktops, newest first. Removed ones only with `removed=true`."""
     query, services = query_of(request, DesktopsQuery), services_of(request)
-    page = queries.desktops_page(query.before, query.limit + 1, removed=query.removed)
-    total = queries.desktops_total(removed=query.removed)
+    reach = reach_of(request)
+    page = queries.desktops_page(query.before, query.limit + 1, removed=query.removed, reach=reach)
+    total = queries.desktops_total(removed=query.removed, reach=reach)
     async with shown(request) as moment:
         rows = await moment.snapshot.rows(page.sql, page.parameters)
         counted = await moment.snapshot.row(total.sql, total.parameters)
