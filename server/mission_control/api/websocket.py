@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 
 import anyio
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from ..domain.filters import Filter
 from ..log import queries
@@ -84,7 +84,7 @@ async def activity_ws(websocket: WebSocket) -> None:
             group.cancel_scope.cancel()
     except* PeerStalled:
         code = wire.SLOW
-    except* WebSocketDisconnect:
+    except* (WebSocketDisconnect, WebSocketDisconnected):  # the second where several were sending
         is_gone = True
     if not is_gone and websocket.client_state is not WebSocketState.DISCONNECTED:
         with anyio.move_on_after(CUT_SECONDS, shield=True):
