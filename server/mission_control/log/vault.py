@@ -25,6 +25,8 @@ RETIRED_MAX = 100  # values that were replaced or forgotten, and are masked unti
 
 NAMED = "named"
 """The owner of named secrets."""
+PUBLIC = frozenset(("certificate",))
+"""Names of what is sealed beside a secret, and is none."""
 LONG = frozenset(("privateKey",))
 """Names of secrets that no program is given: of them, only whole lines are looked for."""
 
@@ -68,7 +70,8 @@ class Vault:
         """Every secret of this server, to be masked wherever something may show it."""
         if self._is_changed:
             self._is_changed = False
-            values = [*((name, value) for (_, name), value in self._known.items()), *self._retired]
+            known = ((name, value) for (_, name), value in self._known.items())
+            values = [(name, value) for name, value in (*known, *self._retired) if name not in PUBLIC]
             long = {value for name, value in values if name in LONG}
             wanted = {value for name, value in values if name not in LONG}, long
             if wanted != self._looked_for:
