@@ -1,4 +1,4 @@
-"""`mission-control secrets …`: values that tasks are given and nobody reads. A value is never part of a command line."""
+"""`mission-control secrets …`: what tasks are given and nobody reads. A value is never part of a command line."""
 
 from __future__ import annotations
 

@@ -55,6 +55,9 @@ export class TaskState implements Task {
   feedback = $state<string | null>(null);
   timeoutSeconds = $state<number | null>(null);
   env = $state.raw<Record<string, string>>({});
+  secrets = $state.raw<string[]>([]);
+  maskedCount = $state(0);
+  outputRemovedAt = $state<string | null>(null);
   cwd = $state<string | null>(null);
   tty = $state(false);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
