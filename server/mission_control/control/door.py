@@ -47,7 +47,7 @@ async def open_control(
     `free_bytes` tells how much room the disk has, where that is not the file system's to say.
     """
     vault = Vault(directory)
-    async with open_sqlite_log(directory, free_bytes=free_bytes) as log:
+    async with open_sqlite_log(directory, clock_us=clock_us, free_bytes=free_bytes) as log:
         journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()
