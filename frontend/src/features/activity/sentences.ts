@@ -109,6 +109,12 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: payload.agentReady === false ? 'agent is not ready' : 'agent is ready', detail: null };
     case 'settings.updated':
       return { words: `Task Approval Mode turned ${payload.taskApprovalMode ? 'on' : 'off'}`, detail: null };
+    case 'secret.created':
+      return { words: `Secret ${payload.secretName ?? ''} set`.trim(), detail: null };
+    case 'secret.updated':
+      return { words: `Secret ${payload.secretName ?? ''} got another value`.trim(), detail: null };
+    case 'secret.removed':
+      return { words: `Secret ${payload.secretName ?? ''} removed`.trim(), detail: null };
     case 'key.created':
       return { words: `Key ${payload.name ?? ''} made`.trim(), detail: null };
     case 'key.revoked':

@@ -45,6 +45,7 @@ export type Overview = Schemas['Overview'];
 export type Actor = Schemas['Actor'];
 export type Me = Schemas['Me'];
 export type Role = Me['role'];
+export type Secret = Schemas['Secret'];
 export type ApiKey = Schemas['KeyView'];
 export type BrowserSession = Schemas['SessionView'];
 
