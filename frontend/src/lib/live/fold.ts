@@ -16,7 +16,6 @@ export interface Change {
 const WITHOUT_VERSION = new Set([
   'task.output',
   'task.outputGap',
-  'task.outputRemoved',
   'task.response',
   'task.progress',
   'task.note',
