@@ -56,10 +56,13 @@ export class TaskState implements Task {
   timeoutSeconds = $state<number | null>(null);
   env = $state.raw<Record<string, string>>({});
   cwd = $state<string | null>(null);
+  secrets = $state.raw<string[]>([]);
+  maskedCount = $state(0);
   tty = $state(false);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
   outputBytes = $state(0);
   outputLines = $state(0);
+  outputRemovedAt = $state<string | null>(null);
   usage = $state.raw<Usage | null>(null);
   archived = $state(false);
   version = $state(0);
