@@ -59,14 +59,14 @@ export class TaskState implements Task {
   feedback = $state<string | null>(null);
   timeoutSeconds = $state<number | null>(null);
   env = $state.raw<Record<string, string>>({});
-  secrets = $state.raw<string[]>([]);
   cwd = $state<string | null>(null);
+  secrets = $state.raw<string[]>([]);
+  maskedCount = $state(0);
   tty = $state(false);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
   outputBytes = $state(0);
   outputLines = $state(0);
   outputRemovedAt = $state<string | null>(null);
-  maskedCount = $state(0);
   usage = $state.raw<Usage | null>(null);
   archived = $state(false);
   version = $state(0);
