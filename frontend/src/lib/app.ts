@@ -11,6 +11,7 @@ import { Feed } from './state/feed';
 import { Prefs } from './state/prefs.svelte';
 import { Session } from './state/session.svelte';
 import { SettingsState } from './state/settings.svelte';
+import { ShownTasks } from './state/shown';
 import { TasksState } from './state/tasks.svelte';
 import { Toasts } from './state/toasts.svelte';
 
@@ -27,6 +28,7 @@ class App {
   readonly activity = new ActivityState(api);
   readonly settings = new SettingsState(api);
   #feed = new Feed(this, this.socket);
+  readonly shown = new ShownTasks((taskIds) => this.#feed.show(taskIds));
 
   constructor() {
     api.onUnauthorized = () => this.leave();

@@ -16,6 +16,7 @@ from ..domain.errors import (
     DESKTOP_NOT_RUNNING,
     DESKTOP_QUEUE_FULL,
     DESKTOP_REMOVED,
+    LOG_UNAVAILABLE,
     VERSION_MISMATCH,
     FieldError,
     Refused,
@@ -26,7 +27,8 @@ from ..domain.events import Event, TaskNote
 from ..domain.fold import State
 from ..domain.tasks import Decision, NewTask, RunEnd, TaskEdit
 from ..domain.values import SYSTEM, Actor, Time
-from ..log.event_log import Batch, RunRow, Statement
+from ..log import removal
+from ..log.event_log import Batch, LogUnavailable, RunRow, Statement
 from .journal import Journal
 
 T = TypeVar("T")
@@ -152,6 +154,33 @@ class Tasks:
         """Hide a task from lists."""
         task = await self._journal.task(id)
         await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
+
+    async def remove_output(self, id: str, actor: Actor) -> None:
+        """Remove what is recorded of a task's runs; when this returns it is gone. Doing so twice changes nothing."""
+        log = self._journal.log
+        async with log.snapshot() as snapshot:
+            row = await snapshot.row("select bytes, lines from runs where task_id = ?", (id,))
+            is_recorded = await removal.is_recorded(snapshot, id)
+            until = snapshot.seq
+        under_way = [up_to for task_id, up_to in await removal.pending(log) if task_id == id]
+        task = await self._journal.task(id)
+        size, lines = row or (0, 0)
+        events = tasks.remove_output(task, at=self._journal.now(), bytes=size, lines=lines)
+        if is_recorded and not under_way:
+            await self._journal.commit(events, actor, beside=[removal.begun(id, until)])
+        if is_recorded or under_way:
+            await self._clear(id, max(under_way, default=until))
+
+    async def finish_removals(self) -> None:
+        """Carry out what an earlier server had begun to remove."""
+        for id, until in await removal.pending(self._journal.log):
+            await self._clear(id, until)
+
+    async def _clear(self, id: str, until: int) -> None:
+        try:
+            await removal.clear(self._journal.log, id, until)
+        except LogUnavailable as error:
+            raise Refused(LOG_UNAVAILABLE, reason=str(error)) from None
 
     async def run_all(self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None) -> Applied:
         """Start every pending task of several."""

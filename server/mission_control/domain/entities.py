@@ -65,6 +65,7 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     created_by: Actor
     archived: bool = False
+    output_removed_at: Time | None = None
     version: int = 1
 
 
@@ -117,7 +118,11 @@ class Auth(Value, frozen=True, kw_only=True):
 
 
 class Ssh(Value, frozen=True, kw_only=True):
-    """Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first."""
+    """Where and how a desktop is reached.
+
+    It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
+    `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
+    """
 
     host: str
     port: int
@@ -127,6 +132,14 @@ class Ssh(Value, frozen=True, kw_only=True):
     host_key: str | None = None
     offered_fingerprints: tuple[str, ...] = ()
     offered_host_keys: tuple[HostKey, ...] = ()
+    host_authority: str | None = None
+    revoked_host_keys: tuple[str, ...] = ()
+    jump: str | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether somebody has said how this host proves that it is the one."""
+        return bool(self.host_key_fingerprint or self.host_authority)
 
 
 class Agent(Value, frozen=True, kw_only=True):
@@ -196,12 +209,14 @@ class Settings(Value, frozen=True, kw_only=True):
 
 
 class Key(Value, frozen=True, kw_only=True):
-    """An API key: never the key itself, only its last 4 characters."""
+    """An API key: never the key itself, only its last 4 characters. With `desktopLabels` it reaches only the desktops
+    that carry one of them."""
 
     id: str
     name: str
     role: Role
     last4: str
+    desktop_labels: tuple[str, ...] = ()
     created_at: Time
     expires_at: Time | None = None
     revoked_at: Time | None = None

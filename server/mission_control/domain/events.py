@@ -199,6 +199,19 @@ class TaskOutputGap(Value, frozen=True, kw_only=True):
     streams: dict[Stream, int] = {}
 
 
+class TaskOutputRemoved(Value, frozen=True, kw_only=True):
+    """A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+    output, progress and responses are gone from the log, while their digests stay."""
+
+    TYPE: ClassVar[str] = "task.outputRemoved"
+    task_id: str
+    desktop_id: str
+    version: int
+    output_removed_at: Time
+    bytes: int
+    lines: int
+
+
 class TaskResponse(Value, frozen=True, kw_only=True):
     """The head of an agent endpoint's answer, ahead of its body."""
 
@@ -319,16 +332,48 @@ class KeyCreated(Value, frozen=True, kw_only=True):
     name: str
     role: Role
     last4: str
+    desktop_labels: tuple[str, ...] = ()
     created_at: Time
     expires_at: Time | None
 
 
 class KeyRevoked(Value, frozen=True, kw_only=True):
-    """A key no longer opens anything."""
+    """A key no longer opens anything; sessions that began by it have ended with it."""
 
     TYPE: ClassVar[str] = "key.revoked"
     key_id: str
     revoked_at: Time
+
+
+SignInMethod = Literal["key", "link"]
+
+
+class AuthSignedIn(Value, frozen=True, kw_only=True):
+    """A browser session began. The actor says who, and from where."""
+
+    TYPE: ClassVar[str] = "auth.signedIn"
+    session_id: str
+    method: SignInMethod
+    user_agent: str | None
+    expires_at: Time
+
+
+class AuthSignedOut(Value, frozen=True, kw_only=True):
+    """A browser session was ended; the actor says by whom, `name` whose it was."""
+
+    TYPE: ClassVar[str] = "auth.signedOut"
+    session_id: str
+    name: str
+
+
+class AuthFailed(Value, frozen=True, kw_only=True):
+    """Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
+    further addresses one without an address, so that nobody can fill the disk with them."""
+
+    TYPE: ClassVar[str] = "auth.failed"
+    address: str | None
+    method: SignInMethod
+    count: int
 
 
 Event = (
@@ -345,6 +390,7 @@ Event = (
     | TaskNote
     | TaskOutput
     | TaskOutputGap
+    | TaskOutputRemoved
     | TaskResponse
     | TaskProgress
     | ApprovalCreated
@@ -360,6 +406,9 @@ Event = (
     | SettingsUpdated
     | KeyCreated
     | KeyRevoked
+    | AuthSignedIn
+    | AuthSignedOut
+    | AuthFailed
 )
 
 EVENTS: dict[str, type[Event]] = {kind.TYPE: kind for kind in get_args(Event)}
@@ -377,12 +426,12 @@ def decode_event(type: str, body: bytes) -> Event:
 
 
 def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str | None]:
-    """The fields that name an event's task, desktop and entity; the settings are an entity without an id."""
+    """The fields that name an event's task, desktop and entity; settings and failed sign-ins are about no object."""
 
     def first(*names: str) -> str | None:
         return next((name for name in names if name in kind.__struct_fields__), None)
 
-    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id")
+    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id", "session_id")
 
 
 _SUBJECT = {kind: _fields_of_subject(kind) for kind in EVENTS.values()}  # asked for every event that is appended
@@ -394,5 +443,5 @@ def subject_of(event: Event) -> tuple[str | None, str | None, str]:
     return (
         None if task is None else getattr(event, task),
         None if desktop is None else getattr(event, desktop),
-        "settings" if entity is None else getattr(event, entity),
+        event.TYPE.partition(".")[0] if entity is None else getattr(event, entity),
     )

@@ -69,6 +69,16 @@ _USERNAME = rf"^(?:[^-\\{USER_REFUSED}]|[^-{USER_REFUSED}][^{USER_REFUSED}]*[^\\
 Username = Annotated[str, _shape(minLength=1, maxLength=255, pattern=_USERNAME)]
 Port = Annotated[int, _shape(minimum=1, maximum=65535)]
 Fingerprint = Annotated[str, _shape(pattern=FINGERPRINT_PATTERN)]
+PUBLIC_KEY_PATTERN: Final = r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]{60,}={0,2}$"
+PublicKey = Annotated[
+    str,
+    _shape(
+        maxLength=limits.PUBLIC_KEY_CHARACTERS_MAX,
+        pattern=PUBLIC_KEY_PATTERN,
+        description="As in a .pub file, without its comment.",
+    ),
+]
+RevokedKeys = Annotated[tuple[PublicKey, ...], _shape(maxItems=limits.REVOKED_KEYS_MAX)]
 Url = Annotated[str, _shape(minLength=8, maxLength=limits.URL_CHARACTERS_MAX, pattern=URL_PATTERN)]
 Secret = Annotated[str, _shape(maxLength=limits.SECRET_CHARACTERS_MAX, writeOnly=True)]
 Model = Annotated[str, _shape(maxLength=limits.MODEL_CHARACTERS_MAX)]

@@ -34,6 +34,7 @@ from .events import (
     TaskCompleted,
     TaskCreated,
     TaskFailed,
+    TaskOutputRemoved,
     TaskPhase,
     TaskReview,
     TaskStarted,
@@ -191,7 +192,7 @@ def create(
             env=new.env,
             cwd=new.cwd,
             tty=new.tty,
-            created_by=actor,
+            created_by=actor.who,
         )
     ]
 
@@ -354,7 +355,7 @@ def review(
         status="approved" if approved else "rejected",
         created_at=approval.created_at,
         resolved_at=at,
-        resolved_by=actor,
+        resolved_by=actor.who,
         feedback=feedback,
     )
     kind = TaskCompleted if approved else TaskFailed
@@ -397,3 +398,19 @@ def archive(task: Task, *, at: Time) -> list[Event]:
         raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
     version = task.version + 1 + len(cancelled)
     return [*cancelled, TaskArchived(task_id=task.id, desktop_id=task.desktop_id, version=version)]
+
+
+def remove_output(task: Task, *, at: Time, bytes: int, lines: int) -> list[Event]:
+    """Remove what is recorded of its runs, which is so much; not while it runs."""
+    if task.status == "running":
+        raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
+    return [
+        TaskOutputRemoved(
+            task_id=task.id,
+            desktop_id=task.desktop_id,
+            version=task.version + 1,
+            output_removed_at=at,
+            bytes=bytes,
+            lines=lines,
+        )
+    ]

@@ -23,11 +23,23 @@ import aiosqlite
 import msgspec
 
 from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Settings, Task
-from ..domain.events import Event, Stream, TaskCreated, TaskEnd, TaskOutput, TaskOutputGap, decode_event, subject_of
+from ..domain.events import (
+    Event,
+    Stream,
+    TaskCreated,
+    TaskEnd,
+    TaskOutput,
+    TaskOutputGap,
+    TaskOutputRemoved,
+    decode_event,
+    subject_of,
+)
+from ..domain.filters import BULK_TYPES
 from ..domain.fold import State
 from ..domain.output import RunPosition, decode_text
 from ..domain.values import StreamSums
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
+from .heads import Head, NotedHead, head_of
 from .sqlite import Snapshot, connected, refuse_newer
 from .writer import link
 
@@ -80,6 +92,12 @@ class Record(NamedTuple):
     chain: bytes
 
 
+STILL_THERE = (
+    "select exists (select 1 from events indexed by events_by_task where task_id = ? and seq < ?"  # noqa: S608
+    f" and type in ({', '.join(repr(type) for type in sorted(BULK_TYPES))}) and body is not null)"
+    " and not exists (select 1 from removals where task_id = ?)"
+)
+
 _AS_STORED = {name: f"cast({name} as blob)" for name in ("body", "body_sha256", "chain")}  # whatever damage made of it
 
 
@@ -103,13 +121,20 @@ class _Run:
 class Checker:
     """Takes the events one after the other, then the tables, and notes what is wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Iterable[NotedHead] = ()) -> None:
+        self._heads: dict[int, list[NotedHead]] = {}
+        for noted in heads:
+            self._heads.setdefault(noted.head.seq, []).append(noted)
+        self._heads.pop(0, None)  # of an empty log: there was nothing to change
         self.seq = 0
         self._chain = bytes(32)
         self._state = State()
         self._ended: dict[str, bytes] = {}  # tasks that are over, encoded: they are many, and seldom looked at again
         self._runs: dict[str, _Run] = {}
         self._listed: Counter[str] = Counter()
+        self._without_payload: dict[str, int] = {}  # tasks with events that lack theirs: the last of them
+        self._with_payload: set[str] = set()  # tasks with output that is there
+        self.removed: dict[str, int] = {}  # tasks whose output was removed though it was there just before, and where
         self._events = self._tasks = self._run_count = self._bytes = 0
         self._problem_count = 0
         self._problems: list[Problem] = []
@@ -132,11 +157,17 @@ class Checker:
         """The next event."""
         self._events += 1
         self._check_seal(record)
+        for line, head in self._heads.pop(record.seq, ()):
+            if head.chain.lower() != record.chain.hex():
+                self.problem(
+                    f"it, or one before it, is not what it was when its head was noted (line {line})", record.seq
+                )
         self.seq, self._chain = record.seq, record.chain  # as stored: one damage is one problem, not all that follows
         if record.body is None:
-            if record.task_id is not None:
-                self._run(record.task_id).is_known = False
+            self._check_absent(record)
             return
+        if record.task_id is not None and record.type in BULK_TYPES:
+            self._with_payload.add(record.task_id)
         try:
             event = decode_event(record.type, record.body)
         except KeyError:
@@ -146,6 +177,20 @@ class Checker:
         else:
             self._check_subject(record, event)
             self._check_event(record.seq, event)
+
+    def _check_absent(self, record: Record) -> None:
+        """A payload may only be gone where a person removed the output of a task."""
+        if record.task_id is None or record.type not in BULK_TYPES:
+            self.problem("its payload is gone, which nobody can remove", record.seq)
+            return
+        self._run(record.task_id).is_known = False
+        self._without_payload[record.task_id] = record.seq
+
+    def _check_removed(self, seq: int, task_id: str) -> None:
+        self._without_payload.pop(task_id, None)
+        if task_id in self._with_payload:
+            self._with_payload.discard(task_id)
+            self.removed[task_id] = seq  # either it went after it was read, or it is there still
 
     def _check_seal(self, record: Record) -> None:
         seq, follows = record.seq, record.seq == self.seq + 1
@@ -183,6 +228,9 @@ class Checker:
                 self._check_output(seq, event, task)
             case TaskOutputGap():
                 self._run(event.task_id).is_known = False
+            case TaskOutputRemoved():
+                self._check_removed(seq, event.task_id)
+                self._check_step(seq, task, self._state.apply(event))
             case _:
                 before = task if task_id is not None else self._state.desktops.get(desktop_id or "")
                 try:
@@ -311,6 +359,11 @@ class Checker:
         if (shown or [Settings()]) != [self._state.settings]:
             self.problem("the table of settings shows others than the events")
 
+    def compare_removed(self, id: str, left: tuple[Any, ...]) -> None:
+        """Whether output that was removed is there, and nothing is at work on it: a row of `STILL_THERE`."""
+        if left[0]:
+            self.problem(f"output of task {id} was removed, and some of it is there still")
+
     def compare_counts(self, rows: Rows) -> None:
         """Rows of `task_counts`: `status, count`; after the tasks."""
         for status, count in rows:
@@ -329,7 +382,12 @@ class Checker:
                 self.problem(f"there is still a credential of key {owner}, which is gone")
 
     def finish(self) -> None:
-        """What was not ticked off is missing from its table."""
+        """What was not ticked off is missing from its table or the log; and so is what a noted head stands for."""
+        for seq, noted in self._heads.items():
+            for line, head in noted:
+                self.problem(f"the log ends at event {self.seq}, but event {seq} was noted at {head.at} (line {line})")
+        for id, seq in self._without_payload.items():
+            self.problem(f"output of task {id} is gone up to here, and no event says that it was removed", seq)
         tables: tuple[tuple[str, Iterable[str]], ...] = (
             ("tasks", [*self._state.tasks, *self._ended]),
             ("runs", [id for id, run in self._runs.items() if run.position.position]),
@@ -380,6 +438,21 @@ async def verify(log: HasSnapshots, progress: Callable[[int, int], None] = lambd
     return checker.report()
 
 
+async def directory_head(directory: Path) -> Head:
+    """The head of a data directory's log, whether a server runs on it or not. Raises DirectoryUnusable, NewerSchema."""
+    path = directory / DATABASE_FILE
+    if not path.is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    try:
+        async with connected(path, read_only=True) as database:
+            await refuse_newer(database)
+            async with _File(database).snapshot() as snapshot:
+                row = await snapshot.row("select value from meta where name = 'log_id'")
+                return await head_of(snapshot, row[0] if row else "")
+    except sqlite3.Error as error:
+        raise DirectoryUnusable(f"The event log {path} cannot be read: {error}.") from error
+
+
 async def _verify(log: HasSnapshots, checker: Checker, progress: Callable[[int, int], None]) -> None:
     while True:
         async with log.snapshot() as snapshot:
@@ -424,6 +497,9 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         while rows := await snapshot.rows(sql, (after,)):
             compare(rows)
             after = rows[-1][0]
+    for id, seq in checker.removed.items():
+        (left,) = await snapshot.rows(STILL_THERE, (id, seq, id))
+        checker.compare_removed(id, left)
     checker.compare_settings(await snapshot.rows("select doc from settings"))
     checker.compare_counts(await snapshot.rows("select status, count from task_counts"))
     checker.finish()
@@ -445,10 +521,15 @@ class _File:
             await self._database.rollback()
 
 
-async def verify_directory(directory: Path, progress: Callable[[int, int], None] = lambda seq, head: None) -> Report:
+async def verify_directory(
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda seq, head: None,
+    heads: Iterable[NotedHead] = (),
+) -> Report:
     """Check the log of a data directory, whether a server runs on it or not; none can start meanwhile.
 
-    Where no server runs, SQLite checks its pages too. Raises DirectoryUnusable where there is no log, NewerSchema.
+    With `heads`, that it is still the log of which they were noted. Where no server runs, SQLite checks its pages too.
+    Raises DirectoryUnusable where there is no log, NewerSchema.
     """
     path = directory / DATABASE_FILE
     if not path.is_file():
@@ -459,7 +540,7 @@ async def verify_directory(directory: Path, progress: Callable[[int, int], None]
             is_alone = True
         except DirectoryUnusable:
             is_alone = False
-        checker = Checker()
+        checker = Checker(heads)
         try:
             database = await stack.enter_async_context(connected(path, read_only=True))
             await refuse_newer(database)

@@ -23,7 +23,7 @@ from ..domain.progress import Progress
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
-from .agents.failures import unreachable, went_silent
+from .agents.failures import address_refused, unreachable, went_silent
 from .agents.openai_chat import ResponseParser, Turn, build_request
 from .commands import Told, record_gap
 from .conversation import Began, Draining, Ended, Head, Lost, Waiting
@@ -307,6 +307,8 @@ class DurablePrompt:
             return (None if end.code == 0 else f"the request was ended by {end.signal}"), None
         if end.error.error == "silent":
             return None, went_silent(int(IDLE_SECONDS))
+        if end.error.error == "address":
+            return None, address_refused(self._agent.url, end.error.detail or "its address may not be asked")
         if end.error.error == "connect_timeout":
             return "it did not answer", self._unreachable(f"it did not answer within {CONNECT_SECONDS:.0f} s")
         if self._parser is None:

@@ -307,7 +307,7 @@ class Runner:
         try:
             token = await self._control.desktops.secret(task.desktop_id, "agentToken")
             if agent is not None:
-                spec = spec_of_prompt(task, agent, token, turns, past.attempt)
+                spec = self._limited(spec_of_prompt(task, agent, token, turns, past.attempt))
         except (SecretUnreadable, ValueError):
             pass  # what was asked goes on without it; a further request says what is wrong
         attempt = self._taken_up(task, past.position, spec, past.has_hole)
@@ -327,7 +327,15 @@ class Runner:
             return None
         run = run_id(task.id, attempt)
         self._followed.add(run)
-        return self._durable(task.desktop_id, Conversation(run, spec, instance=instance, boot=boot))
+        conversation = Conversation(run, self._limited(spec), instance=instance, boot=boot)
+        return self._durable(task.desktop_id, conversation)
+
+    def _limited(self, spec: Spec) -> Spec:
+        """What is asked of an outpost, with where an agent may be asked."""
+        if spec.request is None:
+            return spec
+        networks = tuple(map(str, self._fleet.agent_networks))
+        return replace(spec, request=replace(spec.request, networks=networks))
 
     def _taken_up(self, task: Task, position: RunPosition, spec: Spec | None, is_behind_gap: bool) -> DurableRun:
         """The run of a task's newest attempt, which was begun before."""
@@ -470,7 +478,7 @@ class Runner:
         self._aside(lambda: self._control.tasks.note(task, DIRECT_PROMPT))
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
-            run = PromptRun(task, agent, token, turns, recorder)
+            run = PromptRun(task, agent, token, turns, recorder, self._fleet.agent_networks)
             await self._streaming(task.id, run.cancel)
             end = await run.run()
             await recorder.drained()

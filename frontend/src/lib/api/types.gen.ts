@@ -7,10 +7,15 @@ export interface components {
         /**
          * Actor
          * @description Who did it: a key, a person's session, the local administration socket, or the system itself.
+         *
+         *         As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
          */
         Actor: {
             id: string;
             name: string;
+            /** @enum {unknown} */
+            via?: "key" | "local" | "session";
+            from?: string;
         };
         /**
          * AgeCount
@@ -116,6 +121,36 @@ export interface components {
         Auth: {
             /** @enum {unknown} */
             kind: "agent" | "config" | "key" | "password";
+        };
+        /**
+         * AuthFailed
+         * @description Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
+         *         further addresses one without an address, so that nobody can fill the disk with them.
+         */
+        AuthFailed: {
+            address: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            count: number;
+        };
+        /**
+         * AuthSignedIn
+         * @description A browser session began. The actor says who, and from where.
+         */
+        AuthSignedIn: {
+            sessionId: string;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            userAgent: string | null;
+            expiresAt: string;
+        };
+        /**
+         * AuthSignedOut
+         * @description A browser session was ended; the actor says by whom, `name` whose it was.
+         */
+        AuthSignedOut: {
+            sessionId: string;
+            name: string;
         };
         /**
          * BatchCreated
@@ -535,6 +570,7 @@ export interface components {
             "task.note"?: components["schemas"]["TaskNote"];
             "task.output"?: components["schemas"]["TaskOutput"];
             "task.outputGap"?: components["schemas"]["TaskOutputGap"];
+            "task.outputRemoved"?: components["schemas"]["TaskOutputRemoved"];
             "task.response"?: components["schemas"]["TaskResponse"];
             "task.progress"?: components["schemas"]["TaskProgress"];
             "approval.created"?: components["schemas"]["ApprovalCreated"];
@@ -550,6 +586,9 @@ export interface components {
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
+            "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
+            "auth.signedOut"?: components["schemas"]["AuthSignedOut"];
+            "auth.failed"?: components["schemas"]["AuthFailed"];
         };
         /**
          * Failing
@@ -574,6 +613,16 @@ export interface components {
             lines: number[];
             scannedTo: number;
             complete: boolean;
+        };
+        /**
+         * Head
+         * @description The newest event of a log: its position, its time, and the chain's digest in hexadecimal.
+         */
+        Head: {
+            seq: number;
+            at: string | null;
+            chain: string;
+            logId: string;
         };
         /**
          * Health
@@ -607,7 +656,8 @@ export interface components {
         };
         /**
          * KeyAuth
-         * @description A private key in OpenSSH or PEM form.
+         * @description A private key in OpenSSH or PEM form, and where its hosts want one, the certificate (`…-cert.pub`) that goes
+         *         with it.
          */
         KeyAuth: {
             /** @enum {unknown} */
@@ -615,6 +665,8 @@ export interface components {
             privateKey: string;
             /** @default null */
             passphrase?: string | null;
+            /** @default null */
+            certificate?: string | null;
         };
         /**
          * KeyCreated
@@ -626,12 +678,14 @@ export interface components {
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
             last4: string;
+            /** @default [] */
+            desktopLabels: string[];
             createdAt: string;
             expiresAt: string | null;
         };
         /**
          * KeyRevoked
-         * @description A key no longer opens anything.
+         * @description A key no longer opens anything; sessions that began by it have ended with it.
          */
         KeyRevoked: {
             keyId: string;
@@ -639,17 +693,22 @@ export interface components {
         };
         /**
          * KeyView
-         * @description An API key, masked.
+         * @description An API key, masked. With `desktopLabels` it reaches only the desktops that carry one of them.
          */
         KeyView: {
             id: string;
             name: string;
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            desktopLabels: string[];
             key: string;
             last4: string;
             createdAt: string;
             expiresAt: string | null;
+            /** @default null */
+            lastUsedAt: string | null;
+            /** @default null */
+            lastUsedFrom: string | null;
         };
         /**
          * LeftRunning
@@ -671,6 +730,10 @@ export interface components {
             kind: "key" | "local" | "session";
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            /** @default [] */
+            desktopLabels: string[];
+            /** @default null */
+            sessionId: string | null;
             serverId: string;
             logId: string;
             version: string;
@@ -769,6 +832,8 @@ export interface components {
             role?: "admin" | "operator" | "viewer";
             /** @default null */
             expiresAt?: string | null;
+            /** @default [] */
+            desktopLabels?: string[];
         };
         /**
          * NewOutpost
@@ -782,7 +847,9 @@ export interface components {
         };
         /**
          * NewSsh
-         * @description Where a desktop is.
+         * @description Where a desktop is. It is trusted by the fingerprint of its host key, or because `hostAuthority` signed it.
+         *
+         *         `jump` is the id of another desktop through which the way leads.
          */
         NewSsh: {
             host: string;
@@ -792,6 +859,12 @@ export interface components {
             username?: string | null;
             /** @default null */
             hostKeyFingerprint?: string | null;
+            /** @default null */
+            hostAuthority?: string | null;
+            /** @default [] */
+            revokedHostKeys?: string[];
+            /** @default null */
+            jump?: string | null;
             auth: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
@@ -923,6 +996,25 @@ export interface components {
             retry?: boolean;
         };
         /**
+         * SessionView
+         * @description A signed-in browser; `current` is the one that asks.
+         */
+        SessionView: {
+            id: string;
+            actor: components["schemas"]["Actor"];
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            keyId: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            createdAt: string;
+            lastUsedAt: string;
+            expiresAt: string;
+            address: string | null;
+            userAgent: string | null;
+            current: boolean;
+        };
+        /**
          * Settings
          * @description What people change at run time.
          */
@@ -944,6 +1036,17 @@ export interface components {
         SettingsUpdated: {
             /** @default false */
             taskApprovalMode: boolean;
+        };
+        /**
+         * Show
+         * @description Say which tasks a subscription with `output: "tail"` shows: tails come for these only, beginning with their last
+         *         lines. Each message replaces the one before; null is every task.
+         */
+        Show: {
+            /** @enum {unknown} */
+            op: "show";
+            id: string;
+            taskIds: string[] | null;
         };
         /**
          * SignIn
@@ -979,7 +1082,10 @@ export interface components {
         };
         /**
          * Ssh
-         * @description Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first.
+         * @description Where and how a desktop is reached.
+         *
+         *         It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
+         *         `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
          */
         Ssh: {
             host: string;
@@ -994,16 +1100,26 @@ export interface components {
             offeredFingerprints: string[];
             /** @default [] */
             offeredHostKeys: components["schemas"]["HostKey"][];
+            /** @default null */
+            hostAuthority: string | null;
+            /** @default [] */
+            revokedHostKeys: string[];
+            /** @default null */
+            jump: string | null;
         };
         /**
          * SshEdit
-         * @description Changes of the address or sign-in; absent fields stay.
+         * @description Changes of the address or sign-in; absent fields stay. A confirmed fingerprint takes the place of an authority,
+         *         and an authority that of a fingerprint.
          */
         SshEdit: {
             host?: string;
             port?: number;
             username?: string | null;
             hostKeyFingerprint?: string;
+            hostAuthority?: string | null;
+            revokedHostKeys?: string[];
+            jump?: string | null;
             auth?: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
@@ -1204,6 +1320,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             taskId: string;
@@ -1299,6 +1417,19 @@ export interface components {
             streams: {
                 [key: string]: number;
             };
+        };
+        /**
+         * TaskOutputRemoved
+         * @description A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+         *         output, progress and responses are gone from the log, while their digests stay.
+         */
+        TaskOutputRemoved: {
+            taskId: string;
+            desktopId: string;
+            version: number;
+            outputRemovedAt: string;
+            bytes: number;
+            lines: number;
         };
         /**
          * TaskPhase
@@ -1474,6 +1605,8 @@ export interface components {
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             id: string;
@@ -1528,6 +1661,9 @@ export type Approval = components['schemas']['Approval'];
 export type ApprovalCreated = components['schemas']['ApprovalCreated'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type Auth = components['schemas']['Auth'];
+export type AuthFailed = components['schemas']['AuthFailed'];
+export type AuthSignedIn = components['schemas']['AuthSignedIn'];
+export type AuthSignedOut = components['schemas']['AuthSignedOut'];
 export type BatchCreated = components['schemas']['BatchCreated'];
 export type BatchDetail = components['schemas']['BatchDetail'];
 export type BatchTask = components['schemas']['BatchTask'];
@@ -1552,6 +1688,7 @@ export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
 export type Failing = components['schemas']['Failing'];
 export type Found = components['schemas']['Found'];
+export type Head = components['schemas']['Head'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
@@ -1577,9 +1714,11 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type SessionView = components['schemas']['SessionView'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
+export type Show = components['schemas']['Show'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignInLink = components['schemas']['SignInLink'];
 export type Skipped = components['schemas']['Skipped'];
@@ -1598,6 +1737,7 @@ export type TaskFailed = components['schemas']['TaskFailed'];
 export type TaskNote = components['schemas']['TaskNote'];
 export type TaskOutput = components['schemas']['TaskOutput'];
 export type TaskOutputGap = components['schemas']['TaskOutputGap'];
+export type TaskOutputRemoved = components['schemas']['TaskOutputRemoved'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskProgress = components['schemas']['TaskProgress'];
 export type TaskResponse = components['schemas']['TaskResponse'];

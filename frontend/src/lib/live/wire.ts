@@ -11,7 +11,12 @@ export interface TaskTail {
   from: number;
   /** One letter a line: `o` stdout, `e` stderr. */
   streams: string;
+  /** The lines, with "\n" between them. */
   text: string;
+  /** When the newest of it came, in milliseconds since the run began. */
+  ms: number;
+  /** The last line has not ended: it will come again, longer. */
+  open: boolean;
 }
 
 export interface DesktopMetrics extends Metrics {
@@ -59,6 +64,10 @@ export function subscribeFrame(subscription: Subscription): string {
     ...(metrics ? { metrics } : {}),
   });
 }
+
+/** Says for which tasks a subscription wants tails: it replaces what was said before. */
+export const showFrame = (id: string, taskIds: readonly string[]): string =>
+  JSON.stringify({ op: 'show', id, taskIds });
 
 export const unsubscribeFrame = (id: string): string => JSON.stringify({ op: 'unsubscribe', id });
 

@@ -18,6 +18,7 @@ export interface FeedStates {
   settings: SettingsState;
 }
 
+const ID = 'main';
 const TYPES = ['task.*', 'approval.*', 'desktop.*', 'settings.*', 'key.*'];
 
 export class Feed {
@@ -26,6 +27,7 @@ export class Feed {
   #waiting: LogEvent[] = [];
   #unsubscribe: (() => void) | null = null;
   #generation = 0;
+  #shown: readonly string[] = [];
 
   constructor(states: FeedStates, socket: Socket) {
     this.#states = states;
@@ -46,7 +48,7 @@ export class Feed {
     if (generation !== this.#generation) return;
     this.#waiting = [];
     this.#unsubscribe = this.#socket.subscribe(
-      { id: 'main', after: Math.min(...seqs), types: TYPES, output: 'tail', tailLines: 1, metrics: true },
+      { id: ID, after: Math.min(...seqs), types: TYPES, output: 'tail', tailLines: 1, metrics: true },
       {
         events: (events) => {
           for (const event of events) this.#waiting.push(event);
@@ -60,6 +62,13 @@ export class Feed {
         },
       },
     );
+    this.#socket.show(ID, this.#shown);
+  }
+
+  /** The running tasks whose newest lines are on the screen. */
+  show(taskIds: readonly string[]): void {
+    this.#shown = taskIds;
+    this.#socket.show(ID, taskIds);
   }
 
   stop(): void {

@@ -17,6 +17,7 @@ import type {
   TaskType,
   Usage,
 } from '../api/types';
+import { parseTime } from '../format';
 import { type Change, isFinished, isNews, STATUSES } from '../live/fold';
 import type { TaskTail } from '../live/wire';
 
@@ -61,6 +62,7 @@ export class TaskState implements Task {
   outputBytes = $state(0);
   outputLines = $state(0);
   usage = $state.raw<Usage | null>(null);
+  outputRemovedAt = $state<string | null>(null);
   archived = $state(false);
   version = $state(0);
 
@@ -380,7 +382,7 @@ export class TasksState {
 
   /** The newest lines of running tasks. */
   tail(tails: TaskTail[]): void {
-    for (const { taskId, lines, bytes, text, streams } of tails) {
+    for (const { taskId, lines, bytes, text, streams, ms } of tails) {
       const task = this.#tasks.get(taskId);
       if (!task) continue;
       task.outputLines = lines;
@@ -390,7 +392,9 @@ export class TasksState {
         task.lastLine = last;
         task.lastStream = streams.at(-1) ?? 'o';
       }
-      task.lastLineAt = Date.now();
+      // A card that scrolled into sight is told its last line, which may be old.
+      const began = parseTime(task.executedAt ?? task.startedAt);
+      task.lastLineAt = began === null ? Date.now() : Math.min(Date.now(), began + ms);
     }
   }
 
