@@ -4,6 +4,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import tailwindcss from '@tailwindcss/vite';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { icons } from './icons.ts';
 
 const SERVER = process.env.MISSION_CONTROL_URL ?? 'http://127.0.0.1:8765';
 
@@ -36,7 +37,7 @@ function themeBeforeFirstPaint(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [themeBeforeFirstPaint(), tailwindcss(), svelte()],
+  plugins: [themeBeforeFirstPaint(), icons(), tailwindcss(), svelte()],
   resolve: { alias: { $lib: new URL('./src/lib', import.meta.url).pathname } },
   build: {
     outDir: '../server/mission_control/dashboard',

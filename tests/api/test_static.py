@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,10 @@ def built(tmp_path: Path) -> Path:
     (folder / "index.html").write_bytes(INDEX)
     (folder / "icon.svg").write_bytes(b"<svg/>")
     (folder / "assets" / "app-1a2b.js").write_bytes(SCRIPT)
-    (folder / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(SCRIPT))
+    (folder / "icon-192.png").write_bytes(b"\x89PNG")
+    (folder / "manifest.webmanifest").write_text("{}")
+    (folder / "sw.js").write_bytes(SCRIPT)
+    (folder / ".built-from").write_text("a digest")
     (tmp_path / "secret.txt").write_text("seal.key")
     return folder
 
@@ -68,6 +70,20 @@ async def test_assets_are_kept_for_ever_and_sent_small(built: Path, tmp_path: Pa
         assert (await page(api, "/icon.svg")).headers["content-type"] == "image/svg+xml"
 
 
+async def test_what_an_installed_dashboard_needs_is_looked_at_anew_each_time(built: Path, tmp_path: Path):
+    async with open_api(tmp_path, dashboard=built) as api:
+        types = {
+            "/manifest.webmanifest": "application/manifest+json",
+            "/sw.js": "text/javascript; charset=utf-8",
+            "/icon-192.png": "image/png",
+        }
+        for path, media_type in types.items():
+            answer = await page(api, path)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+            assert answer.headers["cache-control"] == "no-cache"
+        assert (await page(api, "/icon-192.png")).headers.get("content-encoding") is None
+
+
 TRICKS = [
     "/../secret.txt",
     "/assets/../../secret.txt",
@@ -84,6 +100,7 @@ TRICKS = [
     "/index.html%00.js",
     "/" + "a." * 2000,
     "/.git/config",
+    "/.built-from",
 ]
 
 

@@ -161,7 +161,8 @@ async def test_a_certificate_of_ours_opens_a_host_that_trusts_its_authority(tmp_
     (tmp_path / "ca.pub").write_text(public_line(CA) + "\n")
     async with open_sshd(options=(f"TrustedUserCAKeys {tmp_path}/ca.pub",)) as host:
         assert await said(host.target(auth=user_certificate(host))) == "hi"
-        for wrong in ({"ca": OTHER_CA}, {"valid_before": 1000}, {"principals": ["somebody"]}):
+        wrongs: list[dict[str, Any]] = [{"ca": OTHER_CA}, {"valid_before": 1000}, {"principals": ["somebody"]}]
+        for wrong in wrongs:
             failure = await failure_of(host.target(auth=user_certificate(host, **wrong)))
             assert failure.code == "auth_failed", wrong
         broken = KeyAuth(private_text(key("ssh-ed25519", "certified user")), certificate="ssh-ed25519 AAAA nonsense")

@@ -70,9 +70,10 @@ class World:
         return await self.control.journal.task(task.id)
 
     async def ended(self, task: Task) -> Task:
-        """As it is when nothing runs any more."""
+        """As it is when nothing runs any more, and the log says so."""
         state = self.control.journal.state
         await self.until(lambda: state.tasks[task.id].status not in ("pending", "running"))
+        await self.control.journal.commit((), MIA)  # decided in memory: also wait until it is durable
         return state.tasks[task.id]
 
     async def in_phase(self, task: Task, phase: str) -> Task:

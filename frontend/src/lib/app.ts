@@ -5,15 +5,21 @@ import type { Role } from './api/types';
 import { Socket, socketUrl } from './live/socket';
 import { ActivityState } from './state/activity.svelte';
 import { ApprovalsState } from './state/approvals.svelte';
+import { clock } from './state/clock';
 import { ConnectionState } from './state/connection.svelte';
 import { DesktopsState } from './state/desktops.svelte';
 import { Feed } from './state/feed';
+import { Notifications } from './state/notifications.svelte';
 import { Prefs } from './state/prefs.svelte';
 import { Session } from './state/session.svelte';
 import { SettingsState } from './state/settings.svelte';
 import { ShownTasks } from './state/shown';
 import { TasksState } from './state/tasks.svelte';
 import { Toasts } from './state/toasts.svelte';
+import { titleOf } from './titles';
+
+/** Before a socket that was refused is tried again by somebody who is still signed in. */
+const ASK_AGAIN_MS = 5_000;
 
 class App {
   readonly api = api;
@@ -21,6 +27,7 @@ class App {
   readonly session = new Session(api);
   readonly connection = new ConnectionState(this.socket);
   readonly prefs = new Prefs();
+  readonly notifications = new Notifications(this.prefs);
   readonly toasts = new Toasts();
   readonly tasks = new TasksState(api);
   readonly desktops = new DesktopsState(api);
@@ -32,6 +39,8 @@ class App {
 
   constructor() {
     api.onUnauthorized = () => this.leave();
+    this.connection.onSignedOut = () => this.#askAgain();
+    api.onDate = (date, sentAt, answeredAt) => clock.hear(date, sentAt, answeredAt);
   }
 
   /** Whether this person's role includes another. */
@@ -61,7 +70,24 @@ class App {
   /** After signing in: reads everything and follows it. Throws when the server does not answer. */
   async enter(): Promise<void> {
     await this.#feed.start();
+    this.notifications.names = {
+      me: this.session.me?.id ?? '',
+      task: (id) => {
+        const task = this.tasks.get(id);
+        return task ? { title: titleOf(task), createdBy: task.createdBy.id } : null;
+      },
+      desktop: (id) => this.desktops.nameOf(id),
+    };
     this.socket.start();
+  }
+
+  /** The socket was told that nobody is signed in: the session ended elsewhere, or was only closed to this socket. */
+  async #askAgain(): Promise<void> {
+    try {
+      if (await this.session.load()) setTimeout(() => this.socket.tryNow(), ASK_AGAIN_MS);
+    } catch {
+      setTimeout(() => this.socket.tryNow(), ASK_AGAIN_MS);
+    }
   }
 
   /** The session is over: nothing is followed any more. */

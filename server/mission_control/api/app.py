@@ -13,13 +13,28 @@ from ..control.access import Principal
 from ..domain import errors as e
 from ..domain import limits
 from ..domain.desktops import DesktopEdit, NewDesktop
-from ..domain.entities import Approval, Settings
+from ..domain.entities import Approval, Secret, Settings
 from ..domain.keys import NewKey
+from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
 from ..log.heads import Head
 from ..streams.find import Found
-from . import activity, approvals, batches, desktops, health, keys, openapi, overview, queries, session, settings, sse
+from . import (
+    activity,
+    approvals,
+    batches,
+    desktops,
+    health,
+    keys,
+    openapi,
+    overview,
+    queries,
+    secrets,
+    session,
+    settings,
+    sse,
+)
 from . import tasks as t
 from .answers import Fields
 from .auth import Door
@@ -103,6 +118,10 @@ TABLE: tuple[Route, ...] = (
     Route("GET", f"{MC}/approvals", approvals.list_approvals, "read", Answer(type=list[Approval], headers=LISTED), query=queries.ApprovalsQuery, about="several"),
     Route("GET", f"{MC}/settings", settings.read_settings, "read", Answer(type=Settings, headers=SHOWN), about="no desktop"),
     Route("PATCH", f"{MC}/settings", settings.edit_settings, "administer", Answer(type=Settings), body=SettingsEdit),
+    Route("GET", f"{MC}/secrets", secrets.list_secrets, "work", Answer(type=list[Secret], headers=LISTED), about="no desktop"),
+    Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
+    Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
     Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery, about="several"),
 
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery, about="several"),

@@ -5,6 +5,7 @@ Nothing is opened by a name that a request brings; there is no path to escape fr
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from pathlib import Path
@@ -30,7 +31,6 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
     ".txt": "text/plain",
     ".map": "application/json",
 }
@@ -109,13 +109,13 @@ def _read(folder: Path) -> dict[str, File]:
     """URL path → file."""
     files: dict[str, File] = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix == ".gz":
+        if not path.is_file() or path.name.startswith("."):
             continue
-        data, gzipped = path.read_bytes(), path.with_name(path.name + ".gz")
+        data = path.read_bytes()
         media_type = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         files["/" + path.relative_to(folder).as_posix()] = File(
             data,
-            gzipped.read_bytes() if gzipped.is_file() else None,
+            gzip.compress(data, mtime=0) if path.suffix in MEDIA_TYPES else None,  # those that are text
             media_type,
             f'W/"{hashlib.sha256(data).hexdigest()[:24]}"',
         )

@@ -13,7 +13,7 @@ from ..domain.errors import VERSION_MISMATCH, Refused, invalid, invalid_fields
 from ..domain.events import Event
 from ..domain.values import SYSTEM, Actor, Error, Time
 from ..log.event_log import Statement
-from ..log.vault import Vault, forget
+from ..log.vault import Vault
 from .journal import Journal
 
 
@@ -63,10 +63,10 @@ class Desktops:
         events = desktops.edit(desktop, changes)
         sealed: list[Statement] = []
         if changes.ssh is not UNSET and changes.ssh.auth is not UNSET:
-            sealed += [forget(id, name) for name in ("privateKey", "passphrase", "certificate", "password")]
+            sealed += [self._vault.forget(id, name) for name in ("privateKey", "passphrase", "certificate", "password")]
             sealed += self._auth_secrets(id, changes.ssh.auth)
         if changes.agent is None:
-            sealed.append(forget(id, "agentToken"))
+            sealed.append(self._vault.forget(id, "agentToken"))
         elif changes.agent is not UNSET:
             sealed += self._agent_secret(id, changes.agent)
         return await self._change(id, events, actor, sealed)
@@ -91,7 +91,8 @@ class Desktops:
         state = await self._journal.ready()
         desktop = self._journal.desktop(id, removed=False)
         events = desktops.remove(desktop, state.open_tasks(), state.desktops.values(), at=self._journal.now())
-        return await self._change(id, events, actor, [forget(id)])
+        of_runs = Statement("delete from secrets where owner in (select id from tasks where desktop_id = ?)", (id,))
+        return await self._change(id, events, actor, [self._vault.forget(id), of_runs])
 
     async def secret(self, id: str, name: str) -> str | None:
         """A sealed secret of a desktop, opened. Raises SecretUnreadable."""

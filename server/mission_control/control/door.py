@@ -16,6 +16,7 @@ from ..log.vault import Vault
 from .access import Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
+from .secrets import Secrets
 from .settings import Settings
 from .tasks import Tasks
 
@@ -29,6 +30,7 @@ class Control(NamedTuple):
     journal: Journal
     tasks: Tasks
     desktops: Desktops
+    secrets: Secrets
     settings: Settings
     access: Access
 
@@ -45,11 +47,13 @@ async def open_control(
     `free_bytes` tells how much room the disk has, where that is not the file system's to say.
     """
     vault = Vault(directory)
-    async with open_sqlite_log(directory, free_bytes=free_bytes) as log:
+    async with open_sqlite_log(directory, clock_us=clock_us, free_bytes=free_bytes) as log:
         journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()
-        tasks = Tasks(journal)
+        secrets = Secrets(journal, vault)
+        await secrets.load()
+        tasks = Tasks(journal, vault)
         try:
             await tasks.finish_removals()
         except Refused as refused:
@@ -60,6 +64,7 @@ async def open_control(
                 journal=journal,
                 tasks=tasks,
                 desktops=Desktops(journal, vault),
+                secrets=secrets,
                 settings=Settings(journal),
                 access=access,
             )

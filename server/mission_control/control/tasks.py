@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
 
-from ..domain import limits, tasks
+from ..domain import limits, secrets, tasks
 from ..domain.entities import Desktop, Phase, Task
 from ..domain.errors import (
     AGENT_NOT_CONFIGURED,
@@ -25,10 +26,12 @@ from ..domain.errors import (
 )
 from ..domain.events import Event, TaskNote
 from ..domain.fold import State
+from ..domain.masking import Patterns
 from ..domain.tasks import Decision, NewTask, RunEnd, TaskEdit
 from ..domain.values import SYSTEM, Actor, Time
 from ..log import removal
 from ..log.event_log import Batch, LogUnavailable, RunRow, Statement
+from ..log.vault import Vault
 from .journal import Journal
 
 T = TypeVar("T")
@@ -46,8 +49,14 @@ class Applied(msgspec.Struct, frozen=True):
 class Tasks:
     """Commands on tasks. Each returns the task as it stands when its events are durable."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, vault: Vault) -> None:
         self._journal = journal
+        self._vault = vault
+
+    @property
+    def patterns(self) -> Patterns:
+        """The secrets that are to be masked in whatever a run produces."""
+        return self._vault.patterns
 
     async def create(
         self, new: Sequence[NewTask], actor: Actor, *, batch: bool = False, remember: Remember[list[Task]] | None = None
@@ -58,6 +67,7 @@ class Tasks:
         for index, one in enumerate(new):
             at = f"/tasks/{index}" if batch else ""
             errors += [FieldError(at + error.pointer, error.message) for error in tasks.problems_of(one)]
+            errors += secrets.unknown(one.secrets, state.secrets, at)
             desktop = state.desktops.get(one.desktop_id)
             if desktop is None or desktop.removed_at:
                 errors.append(FieldError(f"{at}/desktopId", f"there is no desktop {one.desktop_id}"))
@@ -95,6 +105,9 @@ class Tasks:
             target = self._journal.state.desktops.get(changes.desktop_id)
             if target is None or target.removed_at:
                 raise invalid("/desktopId", f"there is no desktop {changes.desktop_id}")
+        named = () if changes.secrets is msgspec.UNSET else changes.secrets
+        if errors := secrets.unknown(named, self._journal.state.secrets):
+            raise invalid_fields(errors)
         return await self._change(task, tasks.edit(task, changes), actor)
 
     async def run(self, id: str, actor: Actor, *, remember: Remember[Task] | None = None) -> Task:
@@ -267,7 +280,12 @@ class Tasks:
         waiting[desktop.id] += 1
 
     async def _change(
-        self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] | None = None
+        self,
+        task: Task,
+        events: list[Event],
+        actor: Actor,
+        remember: Remember[Task] | None = None,
+        beside: Sequence[Statement] = (),
     ) -> Task:
         changed = task
 
@@ -276,7 +294,7 @@ class Tasks:
             changed = self._journal.state.tasks.get(task.id, task)
             return remember(changed) if remember else None
 
-        await self._journal.commit(events, actor, before_append=before_append)
+        await self._journal.commit(events, actor, beside=beside, before_append=before_append)
         return changed
 
     # What runs report.
@@ -287,27 +305,36 @@ class Tasks:
         at = msgspec.UNSET if executed_at is None else executed_at
         return await self._change(task, tasks.enter_phase(task, phase, executed_at=at), SYSTEM)
 
-    async def begin(self, id: str, *, instance_id: str, boot_id: str, attempt: int) -> Task:
-        """An outpost will be asked to run it; when this returns that may happen, if it is still running."""
+    async def begin(
+        self, id: str, *, instance_id: str, boot_id: str, attempt: int, given: Mapping[str, str] = MappingProxyType({})
+    ) -> Task:
+        """An outpost will be asked to run it; when this returns that may happen, if it is still running.
+
+        The secrets that it is `given` are sealed for as long as it runs.
+        """
         task = await self._journal.task(id)
         events = tasks.begin(task, instance_id=instance_id, boot_id=boot_id, attempt=attempt)
-        return await self._change(task, events, SYSTEM)
+        sealed = [self._vault.seal(id, name, value) for name, value in given.items()] if events else []
+        return await self._change(task, events, SYSTEM, beside=sealed)
 
     async def finish(self, id: str, end: RunEnd) -> Task:
-        """A run is over; all its output is durable already."""
+        """A run is over; all its output is durable already. Its secrets are kept only where more may come of it."""
         task = await self._journal.task(id)
         events = tasks.finish(
             task,
-            end,
+            tasks.masked(end, self.patterns),
             at=self._journal.now(),
             approval_mode=self._journal.state.settings.task_approval_mode,
             approval_id=self._journal.new_id("appr"),
         )
-        return await self._change(task, events, SYSTEM)
+        is_over = not (end.error and end.error.code == "desktop_unreachable")
+        beside = [self._vault.forget(id)] if task.secrets and is_over and events else []
+        return await self._change(task, events, SYSTEM, beside=beside)
 
     async def note(self, task: Task, text: str) -> None:
         """Something worth knowing about a task."""
-        await self._journal.commit([TaskNote(task_id=task.id, desktop_id=task.desktop_id, text=text)], SYSTEM)
+        note = TaskNote(task_id=task.id, desktop_id=task.desktop_id, text=self.patterns.mask(text))
+        await self._journal.commit([note], SYSTEM)
 
     async def record(self, task: Task, events: Sequence[Event], row: RunRow) -> int:
         """Append output of a run. Raises LogUnavailable; then the bytes are still the caller's to keep."""

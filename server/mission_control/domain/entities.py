@@ -60,8 +60,10 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     feedback: str | None = None
     timeout_seconds: int | None = None
     env: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()  # names; the command gets their values as variables
     cwd: str | None = None
     tty: bool = False
+    masked_count: int = 0  # secrets that were masked in what it produced; known when the run is over
     usage: Usage | None = None
     created_by: Actor
     archived: bool = False
@@ -206,6 +208,25 @@ class Settings(Value, frozen=True, kw_only=True):
     """What people change at run time."""
 
     task_approval_mode: bool = False
+
+
+class SecretFacts(Value, frozen=True, kw_only=True):
+    """What is known about a secret that tasks may be given: never any part of its value."""
+
+    created_at: Time
+    created_by: Actor
+    updated_at: Time
+    updated_by: Actor
+
+
+class Secret(SecretFacts, frozen=True, kw_only=True):
+    """A named secret as it is now. Its name is that of the variable in which a command gets it."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return self.name
 
 
 class Key(Value, frozen=True, kw_only=True):

@@ -134,6 +134,10 @@ SECRET_NEEDED = _refusal(
     422,
     "A changed {what} needs its secret again, so that a stored secret never goes to another place.",
 )
+SECRET_EXISTS = _refusal(
+    "secret_exists", 409, "There is a secret {name} already. Replace its value, or choose another name."
+)
+SECRETS_FULL = _refusal("secrets_full", 409, "There are {count} secrets, and no more can be kept. Remove some.")
 LAST_ADMIN_KEY = _refusal(
     "last_admin_key",
     409,

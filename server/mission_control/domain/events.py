@@ -21,6 +21,7 @@ from .entities import (
     OutpostFacts,
     OutpostOptions,
     Phase,
+    SecretFacts,
     Settings,
     Ssh,
     TaskFacts,
@@ -56,6 +57,7 @@ class TaskUpdated(Value, frozen=True, kw_only=True):
     requires_approval: Maybe[bool] = UNSET
     timeout_seconds: Maybe[int | None] = UNSET
     env: Maybe[dict[str, str]] = UNSET
+    secrets: Maybe[tuple[str, ...]] = UNSET
     cwd: Maybe[str | None] = UNSET
     tty: Maybe[bool] = UNSET
 
@@ -118,6 +120,7 @@ class TaskEnd(Value, frozen=True, kw_only=True):
     usage: Maybe[Usage | None] = UNSET
     left_running: Maybe[tuple[LeftRunning, ...] | None] = UNSET
     streams: Maybe[dict[Stream, StreamSums]] = UNSET
+    masked_count: Maybe[int] = UNSET
     feedback: Maybe[str | None] = UNSET
 
 
@@ -169,8 +172,9 @@ class TaskOutput(Value, frozen=True, kw_only=True):
 
     `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
     `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
-    or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
-    was away.
+    or in `base64` where they are not valid UTF-8. `masked` tells where in the stream secrets stood, as offset and
+    length: there, a `*` stands for each byte but line ends. `late` marks what came after the task had failed because
+    its desktop was away.
     """
 
     TYPE: ClassVar[str] = "task.output"
@@ -185,6 +189,7 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     line_bytes: Maybe[int] = UNSET
     text: Maybe[str] = UNSET
     base64: Maybe[str] = UNSET
+    masked: Maybe[tuple[tuple[int, int], ...]] = UNSET
     late: Maybe[bool] = UNSET
 
 
@@ -324,6 +329,28 @@ class SettingsUpdated(Settings, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "settings.updated"
 
 
+class SecretCreated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret was made; its value is not in the log. The payload is all that may be known of it."""
+
+    TYPE: ClassVar[str] = "secret.created"
+    secret_name: str
+
+
+class SecretUpdated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret got another value. The payload is as when it was made."""
+
+    TYPE: ClassVar[str] = "secret.updated"
+    secret_name: str
+
+
+class SecretRemoved(Value, frozen=True, kw_only=True):
+    """A named secret is gone, with its value."""
+
+    TYPE: ClassVar[str] = "secret.removed"
+    secret_name: str
+    removed_at: Time
+
+
 class KeyCreated(Value, frozen=True, kw_only=True):
     """A key was made; neither the key nor its digest is in the log."""
 
@@ -404,6 +431,9 @@ Event = (
     | DesktopAgentReady
     | DesktopRemoved
     | SettingsUpdated
+    | SecretCreated
+    | SecretUpdated
+    | SecretRemoved
     | KeyCreated
     | KeyRevoked
     | AuthSignedIn
@@ -431,7 +461,8 @@ def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str |
     def first(*names: str) -> str | None:
         return next((name for name in names if name in kind.__struct_fields__), None)
 
-    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id", "session_id")
+    names = ("approval_id", "key_id", "secret_name", "task_id", "desktop_id", "session_id")
+    return first("task_id"), first("desktop_id"), first(*names)
 
 
 _SUBJECT = {kind: _fields_of_subject(kind) for kind in EVENTS.values()}  # asked for every event that is appended

@@ -64,6 +64,28 @@ Env = Annotated[
     ),
 ]
 
+VARIABLE_PATTERN: Final = "^[A-Z_][A-Z0-9_]*$"
+SecretName = Annotated[str, _shape(minLength=1, maxLength=limits.NAME_CHARACTERS_MAX, pattern=VARIABLE_PATTERN)]
+SecretNames = Annotated[
+    tuple[SecretName, ...],
+    _shape(
+        maxItems=limits.TASK_SECRETS_MAX,
+        uniqueItems=True,
+        description="Names of secrets. The command gets their values as variables, and they never show in its output.",
+    ),
+]
+SecretValue = Annotated[
+    str,
+    _shape(
+        minLength=limits.SECRET_CHARACTERS_MIN,
+        maxLength=limits.SECRET_BYTES_MAX,
+        pattern=r"^[^\u0000]*$",
+        writeOnly=True,
+        description=f"Up to {limits.SECRET_BYTES_MAX} bytes of UTF-8 without NUL, and at least"
+        f" {limits.SECRET_CHARACTERS_MIN} characters beside the white space around it.",
+    ),
+]
+
 Host = Annotated[str, _shape(minLength=1, maxLength=255, pattern=rf"^[^-{HOST_REFUSED}][^{HOST_REFUSED}]*$")]
 _USERNAME = rf"^(?:[^-\\{USER_REFUSED}]|[^-{USER_REFUSED}][^{USER_REFUSED}]*[^\\{USER_REFUSED}])$"
 Username = Annotated[str, _shape(minLength=1, maxLength=255, pattern=_USERNAME)]

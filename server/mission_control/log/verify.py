@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import aiosqlite
 import msgspec
 
-from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Settings, Task
+from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Secret, Settings, Task
 from ..domain.events import (
     Event,
     Stream,
@@ -41,6 +41,7 @@ from ..domain.values import StreamSums
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from .heads import Head, NotedHead, head_of
 from .sqlite import Snapshot, connected, refuse_newer
+from .vault import NAMED
 from .writer import link
 
 PROBLEMS_MAX = 100  # told one by one; the rest is counted
@@ -108,14 +109,16 @@ class _Run:
         self.position = RunPosition()
         self.is_known = True
         self.digests: dict[Stream, Any] = {}  # of each stream, until the run has ended
+        self.masked: set[Stream] = set()  # streams whose digest is not known, since secrets were masked
 
     def take(self, stream: Stream, data: bytes) -> None:
         self.digests.setdefault(stream, hashlib.sha256()).update(data)
 
     def sums(self, stream: Stream) -> StreamSums:
-        """What is recorded of a stream."""
+        """What is recorded of a stream; without a digest where the raw bytes are not."""
         at, digest = self.position.of(stream), self.digests.get(stream) or hashlib.sha256()
-        return StreamSums(bytes=at.offset, crc=at.crc, sha256=digest.hexdigest())
+        sha256 = "" if stream in self.masked else digest.hexdigest()
+        return StreamSums(bytes=at.offset, crc=at.crc, sha256=sha256)
 
 
 class Checker:
@@ -259,7 +262,8 @@ class Checker:
     def _check_sums(self, seq: int, event: TaskEnd) -> None:
         """What is recorded is what the desktop counted and digested at the command's pipes."""
         run = self._runs.get(event.task_id) or _Run()
-        for stream, wanted in (event.streams or {}).items():
+        for stream, said in (event.streams or {}).items():
+            wanted = msgspec.structs.replace(said, sha256="") if stream in run.masked else said
             if run.is_known and run.sums(stream) != wanted:
                 self.problem(f"what is recorded of {stream} of task {event.task_id} is not what its desktop read", seq)
         run.digests.clear()
@@ -278,7 +282,13 @@ class Checker:
         if not run.is_known:
             return
         at = run.position
-        run.position = after = at.after(event.stream, data)
+        after = at.after(event.stream, data)
+        if event.masked is not msgspec.UNSET:
+            if not _is_masked(data, [(start - event.offset, size) for start, size in event.masked]):
+                self.problem(f"the output of task {event.task_id} is not masked where it says so", seq)
+            after = after.known_by(event.stream, event.crc, masked=len(event.masked))
+            run.masked.add(event.stream)
+        run.position = after
         run.take(event.stream, data)
         sums = (
             ("position", event.position, at.position),
@@ -329,7 +339,10 @@ class Checker:
         for id, bytes_, lines, doc in rows:
             run = self._runs.pop(id, None) or _Run()
             at = run.position
-            if run.is_known and ((bytes_, lines) != (at.position, at.lines) or _decoded(doc, RunPosition) != at):
+            shown = _decoded(doc, RunPosition)
+            if shown and shown.masked >= at.masked:  # progress, too, has secrets that were masked
+                shown = msgspec.structs.replace(shown, masked=at.masked)
+            if run.is_known and ((bytes_, lines) != (at.position, at.lines) or shown != at):
                 self.problem(f"the table of runs shows {bytes_} bytes of {id}; its events have {at.position}")
 
     def compare_approvals(self, rows: Rows) -> None:
@@ -353,6 +366,12 @@ class Checker:
             if _decoded(doc, Key) != self._state.keys.pop(id, None):
                 self.problem(f"the table of keys shows {id} otherwise than its events")
 
+    def compare_secrets(self, rows: Rows) -> None:
+        """Rows of `named_secrets`: `name, doc`."""
+        for name, doc in rows:
+            if _decoded(doc, Secret) != self._state.secrets.pop(name, None):
+                self.problem(f"the table of secrets' names shows {name} otherwise than its events")
+
     def compare_settings(self, rows: Rows) -> None:
         """Rows of `settings`: `doc`; none while nobody changed anything."""
         shown = [_decoded(doc, Settings) for (doc,) in rows]
@@ -371,15 +390,25 @@ class Checker:
                 self.problem(f"the number of tasks that are {status} is not {count}")
 
     def compare_owners(self, secrets: Rows, credentials: Rows) -> None:
-        """Who has secrets and credentials: desktops that were not removed, keys that were not revoked; before them."""
-        for (owner,) in secrets:
-            desktop = self._state.desktops.get(owner)
-            if desktop is None or desktop.removed_at:
+        """Who has secrets and credentials: desktops that were not removed, runs under way, keys that were not revoked,
+        and the secrets that have names; before all those."""
+        for owner, name in secrets:
+            if owner == NAMED:
+                if name not in self._state.secrets:
+                    self.problem(f"there is still the value of the secret {name}, which is gone")
+            elif not self._may_have_secrets(owner):
                 self.problem(f"there is still a secret of {owner}, which is gone")
         for (owner,) in credentials:
             key = self._state.keys.get(owner)
             if key is None or key.revoked_at:
                 self.problem(f"there is still a credential of key {owner}, which is gone")
+
+    def _may_have_secrets(self, owner: str) -> bool:
+        if desktop := self._state.desktops.get(owner):
+            return not desktop.removed_at
+        task = self._task(owner)
+        self._put_away(owner)
+        return task is not None and (task.status == "running" or _is_given_up(task))
 
     def finish(self) -> None:
         """What was not ticked off is missing from its table or the log; and so is what a noted head stands for."""
@@ -394,6 +423,7 @@ class Checker:
             ("approvals", self._state.approvals),
             ("desktops", self._state.desktops),
             ("keys", self._state.keys),
+            ("secrets' names", self._state.secrets),
             ("task counts", [status for status, count in self._listed.items() if count]),
         )
         for table, missing in tables:
@@ -403,7 +433,21 @@ class Checker:
 
 def _may_come_late(task: Task, event: TaskOutput) -> bool:
     """What a desktop kept that was given up: it is recorded when the desktop is back, and says that it is late."""
-    return event.late is True and task.error is not None and task.error.code == "desktop_unreachable"
+    return event.late is True and _is_given_up(task)
+
+
+def _is_given_up(task: Task) -> bool:
+    return task.error is not None and task.error.code == "desktop_unreachable"
+
+
+def _is_masked(data: bytes, ranges: list[tuple[int, int]]) -> bool:
+    """Whether nothing but `*` and line ends stands in these places, as begin and length, one after the other."""
+    at = 0
+    for start, size in ranges:
+        if start < at or size <= 0 or start + size > len(data) or data[start : start + size].strip(b"*\n"):
+            return False
+        at = start + size
+    return True
 
 
 def _given(value: str | msgspec.UnsetType) -> str | None:
@@ -481,7 +525,7 @@ async def _take(snapshot: Snapshot, checker: Checker, limit: int) -> int:
 
 async def _compare(snapshot: Snapshot, checker: Checker) -> None:
     checker.compare_owners(
-        await snapshot.rows("select distinct owner from secrets"), await snapshot.rows("select key_id from credentials")
+        await snapshot.rows("select owner, name from secrets"), await snapshot.rows("select key_id from credentials")
     )
     by_pages: Sequence[tuple[str, str, Callable[[Rows], None]]] = (
         ("tasks", "id, status, type, desktop_id, batch_id, ended_at, archived, doc", checker.compare_tasks),
@@ -489,6 +533,7 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         ("approvals", "id, task_id, status, doc", checker.compare_approvals),
         ("desktops", "id, removed, doc", checker.compare_desktops),
         ("keys", "id, doc", checker.compare_keys),
+        ("named_secrets", "name, doc", checker.compare_secrets),
     )
     for table, columns, compare in by_pages:
         after = ""

@@ -51,7 +51,7 @@ class PromptRun:
         self._recorder = recorder
         self._networks = networks
         self._started_s = monotonic()
-        self._cutter = OutputCutter()
+        self._cutter = OutputCutter(patterns=recorder.patterns)
         self._parser: ResponseParser | None = None  # of the answer that is coming in
         self._stop: Error | None = None
         self._scope = anyio.CancelScope()

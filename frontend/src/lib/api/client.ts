@@ -41,6 +41,8 @@ export function newIdempotencyKey(): string {
 export class Client {
   /** Told of every answer 401, so that the page can ask to sign in again. */
   onUnauthorized: (problem: Problem) => void = () => {};
+  /** Told what an answer says of the server's clock, and when the request left and was answered (ms, browser's clock). */
+  onDate: (date: string | null, sentAt: number, answeredAt: number) => void = () => {};
 
   async send(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Response> {
     const headers: Record<string, string> = {
@@ -54,8 +56,10 @@ export class Client {
     }
     if (method === 'POST') headers['idempotency-key'] = options.idempotencyKey ?? newIdempotencyKey();
     let response: Response;
+    const sentAt = Date.now();
     try {
       response = await fetch(apiPath(path), init);
+      this.onDate(response.headers.get('date'), sentAt, Date.now());
     } catch (error) {
       if (options.signal?.aborted) throw error;
       throw new ProblemError(unreachable());

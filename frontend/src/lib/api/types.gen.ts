@@ -202,6 +202,11 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -584,6 +589,9 @@ export interface components {
             "desktop.agentReady"?: components["schemas"]["DesktopAgentReady"];
             "desktop.removed"?: components["schemas"]["DesktopRemoved"];
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
+            "secret.created"?: components["schemas"]["SecretCreated"];
+            "secret.updated"?: components["schemas"]["SecretUpdated"];
+            "secret.removed"?: components["schemas"]["SecretRemoved"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
             "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
@@ -846,6 +854,15 @@ export interface components {
             directory?: string | null;
         };
         /**
+         * NewSecret
+         * @description A secret as a person gives it; the value is never answered again.
+         */
+        NewSecret: {
+            name: string;
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
+            value: string;
+        };
+        /**
          * NewSsh
          * @description Where a desktop is. It is trusted by the fingerprint of its host key, or because `hostAuthority` signed it.
          *
@@ -892,6 +909,11 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -994,6 +1016,55 @@ export interface components {
             feedback?: string | null;
             /** @default false */
             retry?: boolean;
+        };
+        /**
+         * Secret
+         * @description A named secret as it is now. Its name is that of the variable in which a command gets it.
+         */
+        Secret: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            name: string;
+        };
+        /**
+         * SecretCreated
+         * @description A named secret was made; its value is not in the log. The payload is all that may be known of it.
+         */
+        SecretCreated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
+        };
+        /**
+         * SecretEdit
+         * @description Another value for a secret.
+         */
+        SecretEdit: {
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
+            value: string;
+        };
+        /**
+         * SecretRemoved
+         * @description A named secret is gone, with its value.
+         */
+        SecretRemoved: {
+            secretName: string;
+            removedAt: string;
+        };
+        /**
+         * SecretUpdated
+         * @description A named secret got another value. The payload is as when it was made.
+         */
+        SecretUpdated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
         };
         /**
          * SessionView
@@ -1224,6 +1295,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1250,6 +1322,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1311,10 +1384,14 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
@@ -1342,6 +1419,8 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /** @description Names of secrets. The command gets their values as variables, and they never show in its output. */
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1369,6 +1448,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1386,8 +1466,9 @@ export interface components {
          *
          *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
          *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
-         *         or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
-         *         was away.
+         *         or in `base64` where they are not valid UTF-8. `masked` tells where in the stream secrets stood, as offset and
+         *         length: there, a `*` stands for each byte but line ends. `late` marks what came after the task had failed because
+         *         its desktop was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1402,6 +1483,10 @@ export interface components {
             lineBytes?: number;
             text?: string;
             base64?: string;
+            masked?: [
+                number,
+                number
+            ][];
             late?: boolean;
         };
         /**
@@ -1500,6 +1585,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1534,6 +1620,7 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1596,10 +1683,14 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
@@ -1704,6 +1795,7 @@ export type NewBatch = components['schemas']['NewBatch'];
 export type NewDesktop = components['schemas']['NewDesktop'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewOutpost = components['schemas']['NewOutpost'];
+export type NewSecret = components['schemas']['NewSecret'];
 export type NewSsh = components['schemas']['NewSsh'];
 export type NewTask = components['schemas']['NewTask'];
 export type OutpostFacts = components['schemas']['OutpostFacts'];
@@ -1714,6 +1806,11 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type Secret = components['schemas']['Secret'];
+export type SecretCreated = components['schemas']['SecretCreated'];
+export type SecretEdit = components['schemas']['SecretEdit'];
+export type SecretRemoved = components['schemas']['SecretRemoved'];
+export type SecretUpdated = components['schemas']['SecretUpdated'];
 export type SessionView = components['schemas']['SessionView'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];

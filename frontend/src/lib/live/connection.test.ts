@@ -72,6 +72,14 @@ describe('the connection', () => {
     expect(next(live(0), { kind: 'woke', at: 2_000, dice: 0 }).phase).toBe('live');
   });
 
+  it('is not held up when the clock is set back by a day', () => {
+    const day = 86_400_000;
+    const lost = next(live(day), { kind: 'closed', at: day + 1_000, code: 1006, dice: 0 });
+    expect(next(lost, { kind: 'tick', at: 2_000, dice: 0 }).phase).toBe('connecting');
+    const silent = next(live(day), { kind: 'tick', at: 2_000, dice: 0 });
+    expect(next(silent, { kind: 'tick', at: 2_001 + SILENCE_MS_MAX, dice: 0 }).phase).toBe('offline');
+  });
+
   it('gives up a socket that never opens', () => {
     const link = start(0);
     expect(next(link, { kind: 'tick', at: 8_000, dice: 0 }).phase).toBe('connecting');

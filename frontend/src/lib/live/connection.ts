@@ -67,7 +67,20 @@ function isSilent(link: Connection, at: number): boolean {
   return (link.phase === 'live' || link.phase === 'catching-up') && at - link.heardAt > SILENCE_MS_MAX;
 }
 
-export function next(link: Connection, input: Input): Connection {
+/** A clock that was set back would make everything wait for the old time; what lies in the future is brought to now. */
+function notAfter(link: Connection, at: number): Connection {
+  const { heardAt, lostAt, retryAt } = link;
+  if (heardAt <= at && (lostAt ?? at) <= at && (retryAt === null || retryAt - at <= BACKOFF_MS_MAX)) return link;
+  return {
+    ...link,
+    heardAt: Math.min(heardAt, at),
+    lostAt: lostAt === null ? null : Math.min(lostAt, at),
+    retryAt: retryAt === null ? null : Math.min(retryAt, at),
+  };
+}
+
+export function next(before: Connection, input: Input): Connection {
+  const link = notAfter(before, input.at);
   if (link.phase === 'signed-out') return input.kind === 'try-now' ? start(input.at) : link;
   switch (input.kind) {
     case 'opened':

@@ -18,10 +18,15 @@ export interface Handlers {
   events?: (events: LogEvent[], cursor: number) => void;
   tail?: (tasks: TaskTail[]) => void;
   metrics?: (desktops: DesktopMetrics[]) => void;
-  /** Everything that the log had is here; what follows happens now. */
-  live?: () => void;
+  /** Everything that the log had has come; what follows happens now. The page is live when what it gives is over. */
+  live?: () => Promise<void> | undefined;
   /** The cursor means nothing to this log any more: read a snapshot and subscribe anew. */
   reset?: () => void;
+  /**
+   * So many events were missed that reading the state again is quicker than hearing them all: do that, and subscribe
+   * anew. Without it they all come.
+   */
+  far?: () => void;
   error?: (code: string, detail: string) => void;
 }
 
@@ -38,9 +43,12 @@ export interface Hello {
   version: string;
   serverId: string;
   logId: string;
+  head: number;
 }
 
 const TICK_MS = 500;
+/** From so many missed events on a snapshot is less work than the events, for the server and for the page. */
+const FAR_EVENTS = 3_000;
 
 export class Socket {
   /** Told after every step; the connection state of the page is made of this. */
@@ -140,10 +148,7 @@ export class Socket {
     this.#socket = socket;
     socket.onopen = () => {
       if (this.#socket !== socket) return;
-      this.#isReady = true;
       this.#step({ kind: 'opened', at: Date.now() });
-      for (const open of this.#open.values()) this.#ask(open);
-      this.#noteCaughtUp();
     };
     socket.onmessage = (message) => {
       if (this.#socket !== socket) return;
@@ -163,6 +168,16 @@ export class Socket {
     if (this.#isReady) this.#socket?.send(text);
   }
 
+  /** Goes on where the subscription was, or lets it begin anew where that is far behind. */
+  #resume(open: Open, { logId, head }: Hello): void {
+    const { after, logId: itsLog } = open.subscription;
+    const missed = after === undefined || itsLog !== logId ? 0 : head - after;
+    if (missed > FAR_EVENTS && open.handlers.far) {
+      this.onCatchingUp(missed);
+      open.handlers.far();
+    } else this.#ask(open);
+  }
+
   #ask(open: Open): void {
     if (open.isDead) return;
     this.#send(subscribeFrame(open.subscription));
@@ -173,6 +188,9 @@ export class Socket {
     if (frame.op === 'hello') {
       this.#logId = frame.logId;
       this.onHello(frame);
+      this.#isReady = true;
+      for (const open of this.#open.values()) this.#resume(open, frame);
+      this.#noteCaughtUp();
       return;
     }
     if (frame.op === 'heartbeat') {
@@ -196,9 +214,7 @@ export class Socket {
         break;
       case 'live':
         this.#advance(open, frame.cursor);
-        open.isLive = true;
-        open.handlers.live?.();
-        this.#noteCaughtUp();
+        this.#becomeLive(open, open.handlers.live?.());
         break;
       case 'reset':
         open.isDead = true;
@@ -210,6 +226,18 @@ export class Socket {
         open.handlers.error?.(frame.code, frame.detail);
         break;
     }
+  }
+
+  #becomeLive(open: Open, shown: Promise<void> | undefined): void {
+    const socket = this.#socket;
+    const become = () => {
+      // A socket that was lost meanwhile has another to become live on.
+      if (this.#socket !== socket) return;
+      open.isLive = true;
+      this.#noteCaughtUp();
+    };
+    if (shown) shown.then(become);
+    else become();
   }
 
   /** A subscription resumes behind what it was given; one that began "from now" gets its place with the first frame. */

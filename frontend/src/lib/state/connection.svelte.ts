@@ -1,13 +1,16 @@
 // What the page knows about its own freshness: live, catching up, or offline since when and until when.
 import type { Connection, Phase } from '../live/connection';
-import { start } from '../live/connection';
+import { SILENCE_MS_MAX, start } from '../live/connection';
 import type { Hello, Socket } from '../live/socket';
+import { clock } from './clock';
 
 /** A break shorter than this is not worth a bar across the page. */
 const BAR_AFTER_MS = 1_000;
 const BACK_SHOWN_MS = 3_000;
 
 export class ConnectionState {
+  /** Told when the socket is refused because nobody is signed in. */
+  onSignedOut: () => void = () => {};
   #link = $state.raw<Connection>(start(Date.now()));
   #arrived = $state(0);
   #back = $state<number | null>(null);
@@ -33,19 +36,25 @@ export class ConnectionState {
     return this.#link.phase;
   }
 
-  /** Since when the data on the screen is not kept current (ms), or null. */
+  /** Since when the data on the screen is not kept current (ms, the server's clock), or null. */
   get asOf(): number | null {
-    return this.#link.offlineSince;
+    const { offlineSince } = this.#link;
+    return offlineSince === null ? null : clock.of(offlineSince);
   }
 
+  /** When the next try is due (ms, the server's clock), or null. */
   get retryAt(): number | null {
-    return this.#link.retryAt;
+    const { retryAt } = this.#link;
+    return retryAt === null ? null : clock.of(retryAt);
   }
 
   /** Whether a break is long enough to say so across the page. */
   isLostAt(now: number): boolean {
-    const { lostAt } = this.#link;
-    return this.#wasAway && lostAt !== null && now - lostAt >= BAR_AFTER_MS;
+    const { lostAt, offlineSince } = this.#link;
+    if (!this.#wasAway || lostAt === null) return false;
+    // A silence was long when it was noticed; a closed connection may be back in a moment.
+    const wasSilent = offlineSince !== null && lostAt - offlineSince > SILENCE_MS_MAX;
+    return wasSilent || now - clock.of(lostAt) >= BAR_AFTER_MS;
   }
 
   /** Events that have arrived since the connection came back. */
@@ -79,6 +88,7 @@ export class ConnectionState {
       return;
     this.#link = link;
     if (link.phase === before.phase) return;
+    if (link.phase === 'signed-out') this.onSignedOut();
     if (link.phase === 'offline') {
       if (before.phase === 'live' || before.phase === 'catching-up') this.#arrived = 0;
       this.#wasAway = true;

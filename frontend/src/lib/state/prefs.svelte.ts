@@ -60,6 +60,12 @@ export class Prefs {
       this.#systemIsDark = event.matches;
       this.#paint();
     });
+    // What is chosen in another tab holds in this one, too; and this one does not write the old choice back.
+    window.addEventListener('storage', ({ key }) => {
+      if (key !== KEY) return;
+      Object.assign(this.#stored, readStored<Partial<Stored>>(KEY) ?? {});
+      this.#paint();
+    });
     this.#paint();
   }
 

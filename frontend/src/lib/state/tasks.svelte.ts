@@ -20,11 +20,15 @@ import type {
 import { parseTime } from '../format';
 import { type Change, isFinished, isNews, STATUSES } from '../live/fold';
 import type { TaskTail } from '../live/wire';
+import { clock } from './clock';
 
 const FINISHED_PAGE = 50;
 const OPEN_PAGE = 1000;
 /** Finished tasks kept a column; older ones are read again when somebody scrolls to them. */
 const FINISHED_KEPT_MAX = 500;
+
+/** Tasks that are asked for one by one after a long absence. */
+const ASKED_AFTER_MAX = 50;
 
 export class TaskState implements Task {
   readonly id: string;
@@ -56,13 +60,15 @@ export class TaskState implements Task {
   feedback = $state<string | null>(null);
   timeoutSeconds = $state<number | null>(null);
   env = $state.raw<Record<string, string>>({});
+  secrets = $state.raw<string[]>([]);
   cwd = $state<string | null>(null);
   tty = $state(false);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
   outputBytes = $state(0);
   outputLines = $state(0);
-  usage = $state.raw<Usage | null>(null);
   outputRemovedAt = $state<string | null>(null);
+  maskedCount = $state(0);
+  usage = $state.raw<Usage | null>(null);
   archived = $state(false);
   version = $state(0);
 
@@ -168,6 +174,9 @@ export class TasksState {
   #depth = 0;
   #kept = everyStatus(() => FINISHED_KEPT_MAX);
   #changes = $state(0);
+  #hasChanged = false;
+  /** What the server tells while all columns are read anew. */
+  #seen: Set<string> | null = null;
 
   constructor(api: Client) {
     this.#api = api;
@@ -238,6 +247,26 @@ export class TasksState {
     const seqs = await Promise.all(STATUSES.map((status) => this.#loadColumn(status, filter)));
     this.#isLoaded = true;
     return Math.min(...seqs);
+  }
+
+  /**
+   * Reads all columns anew, for a page that was away too long to hear what became of each task that it knows: those that
+   * the answers do not hold are asked for, or forgotten where they are many.
+   */
+  async reloadColumns(): Promise<number> {
+    const before = [...this.#tasks.values()];
+    const seen = new Set<string>();
+    this.#seen = seen;
+    const seq = await this.loadColumns();
+    this.#seen = null;
+    const unseen = before
+      .filter((task) => !seen.has(task.id))
+      .sort((a, b) => Number(isFinished(a.status)) - Number(isFinished(b.status)));
+    this.batch(() => {
+      for (const task of unseen.slice(ASKED_AFTER_MAX)) this.#forget(task);
+    });
+    for (const { id } of unseen.slice(0, ASKED_AFTER_MAX)) this.refresh(id).catch(() => {});
+    return seq;
   }
 
   /** Reads the next older tasks of a column. */
@@ -352,8 +381,18 @@ export class TasksState {
     }
   }
 
+  /** Lays nothing out until the function that it gives is called: for changes that take several frames. */
+  hold(): () => void {
+    this.#depth += 1;
+    return () => {
+      this.#depth -= 1;
+      this.#settle();
+    };
+  }
+
   /** Takes in a task as the server answered it; an older answer than what is known changes nothing. */
   put(task: Task): TaskState {
+    this.#seen?.add(task.id);
     const known = this.#tasks.get(task.id);
     if (!known) return this.#add(new TaskState(task));
     if (task.version > known.version) this.#change(known, task);
@@ -370,7 +409,7 @@ export class TasksState {
       return;
     }
     if (known) return;
-    this.#changes += 1;
+    this.#hasChanged = true;
     if (change.fields.archived === true) {
       const older = this.#older[change.fields.status as TaskStatus];
       if (older && event.seq > older.seq && older.count > 0) older.count -= 1;
@@ -394,7 +433,7 @@ export class TasksState {
       }
       // A card that scrolled into sight is told its last line, which may be old.
       const began = parseTime(task.executedAt ?? task.startedAt);
-      task.lastLineAt = began === null ? Date.now() : Math.min(Date.now(), began + ms);
+      task.lastLineAt = began === null ? clock.exact : Math.min(clock.exact, began + ms);
     }
   }
 
@@ -406,10 +445,7 @@ export class TasksState {
       const last = tasks[max - 1];
       if (!isFinished(status) || tasks.length <= max || !last) continue;
       const dropped = tasks.slice(max);
-      for (const task of dropped) {
-        this.#tasks.delete(task.id);
-        this.#members[status].delete(task);
-      }
+      for (const task of dropped) this.#forget(task);
       const { count, seq } = this.#older[status];
       const next = apiPath('/tasks', { ...this.#columnQuery(status, this.#filter), before: last.id });
       this.#older[status] = { count: count + dropped.length, next, seq, edge: entered(last, status) };
@@ -434,27 +470,35 @@ export class TasksState {
     this.#tasks.set(task.id, task);
     if (!task.archived) this.#members[task.status].add(task);
     this.#moved.add(task.status);
-    this.#changes += 1;
+    this.#hasChanged = true;
     this.#settle();
     return task;
+  }
+
+  #forget(task: TaskState): void {
+    this.#tasks.delete(task.id);
+    this.#members[task.status].delete(task);
+    this.#moved.add(task.status);
   }
 
   #change(task: TaskState, fields: Partial<Task>): void {
     const before = task.status;
     const wasArchived = task.archived;
-    if (fields.status && fields.status !== before) task.movedAt = Date.now();
+    if (fields.status && fields.status !== before) task.movedAt = clock.exact;
     task.assign(fields);
     if (!Object.keys(fields).some((name) => MOVES.has(name))) return;
     this.#members[before].delete(task);
     if (!task.archived) this.#members[task.status].add(task);
     this.#moved.add(before).add(task.status);
-    if (before !== task.status || wasArchived !== task.archived) this.#changes += 1;
+    if (before !== task.status || wasArchived !== task.archived) this.#hasChanged = true;
     this.#settle();
   }
 
   /** Lays out the columns in which something moved; one that came out the same stays the very same list. */
   #settle(): void {
     if (this.#depth > 0) return;
+    if (this.#hasChanged) this.#changes += 1;
+    this.#hasChanged = false;
     for (const status of this.#moved) {
       const { edge } = this.#older[status];
       const placed: { task: TaskState; place: string }[] = [];
@@ -474,7 +518,7 @@ export class TasksState {
 
 function newcomer(task: Task): TaskState {
   const made = new TaskState(task);
-  made.movedAt = Date.now();
+  made.movedAt = clock.exact;
   return made;
 }
 

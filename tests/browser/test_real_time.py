@@ -1,0 +1,113 @@
+"""What happens is on every screen at once, in one order, and whoever was away misses nothing."""
+
+import re
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.browser.signing_in import signed_in
+from tests.browser.test_mission import LOST
+from tests.support.browser import open_browser
+from tests.support.history import add_history
+from tests.support.server_process import ServerProcess, open_server
+
+DAY_SECONDS = 86_400
+CLOCK_IS_WRONG = f"""() => {{
+  const now = Date.now;
+  Date.now = () => now() - {DAY_SECONDS} * 1000;
+}}"""
+
+
+async def live(page: Page) -> None:
+    """Until the page says that it is current."""
+    await expect(page.get_by_label("Connection: Live")).to_be_visible(timeout=30_000)
+
+
+async def activity(page: Page) -> list[str]:
+    """What the activity panel tells, in its order, without its times."""
+    log = page.get_by_role("log", name="Events")
+    return [text.strip() for text in await log.locator("li p:first-child").all_inner_texts()]
+
+
+async def assert_shows_the_log(page: Page, server: ServerProcess) -> None:
+    """Every column's count is what the server says."""
+    for status in ("pending", "running", "review", "done", "failed", "cancelled"):
+        query = f"/api/mission-control/tasks?status={status}&limit=1"
+        total = int((await server.http.get(query)).headers["mission-control-total"])
+        column = page.get_by_role("region", name=re.compile(f"^{status}", re.IGNORECASE))
+        await expect(column.get_by_title(f"{total:,} task{'' if total == 1 else 's'}", exact=True)).to_be_visible()
+
+
+async def test_two_browsers_tell_the_same_in_the_same_order(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        second = (await server.local("POST", "/api/auth/links")).json()["url"]
+        async with signed_in(browser, server.link) as one, signed_in(browser, second) as other:
+            for page in (one, other):
+                await page.keyboard.press("]")
+            ended = [await server.run(f"echo {number}", title=f"Task {number}") for number in range(12)]
+            for task in ended:
+                await server.ended(task["id"])
+            for page in (one, other):
+                log = page.get_by_role("log", name="Events")
+                for number in range(12):
+                    await expect(log.get_by_role("link", name=f"Task {number}", exact=True).last).to_be_attached()
+                await expect(log.get_by_text(re.compile("^done")).nth(11)).to_be_attached()
+            assert await activity(one) == await activity(other)
+
+
+async def test_a_page_that_was_away_for_days_shows_what_the_log_has(tmp_path: Path):
+    data = tmp_path / "data"
+    async with open_browser() as browser:
+        async with open_server(data) as server:
+            desktop = (await server.desktop())["id"]
+            waiting = await server.run("echo decide", title="Decided while away", requiresApproval=True)
+            await server.ended(waiting["id"])
+            port, key = int(server.url.rpartition(":")[2]), server.http.headers["x-api-key"]
+            async with signed_in(browser, server.link, provoked=LOST) as page:
+                await live(page)
+                await page.evaluate("window.sameDocument = true")
+                server.kill()
+                await expect(page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
+                missed = await add_history(data, desktop, 1_500)
+                async with open_server(data, port=port, key=key) as again:
+                    review = f"/api/mission-control/tasks/{waiting['id']}/review"
+                    (await again.http.post(review, json={"decision": "approve"})).raise_for_status()
+                    back = page.get_by_text(re.compile(r"^Back\."))
+                    await expect(back).to_contain_text(re.compile("6,0[0-9][0-9] events caught up"), timeout=30_000)
+                    assert missed == 6_000
+                    await expect(page.get_by_text("make part-1499")).to_be_visible()
+                    await expect(page.get_by_text("Decided while away")).to_be_visible()
+                    await assert_shows_the_log(page, again)
+                    assert await page.evaluate("window.sameDocument"), "without a reload"
+
+
+async def test_a_page_that_was_away_for_a_moment_is_given_each_event(tmp_path: Path):
+    data = tmp_path / "data"
+    async with open_browser() as browser:
+        async with open_server(data) as server:
+            desktop = (await server.desktop())["id"]
+            port, key = int(server.url.rpartition(":")[2]), server.http.headers["x-api-key"]
+            async with signed_in(browser, server.link, provoked=LOST) as page:
+                await live(page)
+                server.kill()
+                await expect(page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
+                await add_history(data, desktop, 500)
+                async with open_server(data, port=port, key=key) as again:
+                    await expect(page.get_by_text("make part-499")).to_be_visible(timeout=30_000)
+                    await live(page)
+                    await assert_shows_the_log(page, again)
+
+
+async def test_a_browser_whose_clock_is_a_day_behind_shows_right_ages(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        task = await server.run("sleep 30", title="Ticks")
+        async with signed_in(browser, server.link) as page:
+            await page.add_init_script(f"({CLOCK_IS_WRONG})()")
+            await page.goto(server.url)
+            card = page.get_by_role("listitem", name="Ticks")
+            await expect(card).to_contain_text(re.compile(r"\b[01]:[0-5][0-9]\b"))
+            await expect(card).not_to_contain_text("23:")
+            await server.http.post(f"/api/mission-control/tasks/{task['id']}/cancel?wait=20")
+            await page.get_by_role("button", name="Show activity").click()
+            await live(page)
