@@ -1,7 +1,7 @@
 // Events in words, and bursts of the same in one line. Pure; names are looked up by the caller.
-import type { LogEvent } from '../../lib/api/types';
-import { duration, exitWords, plural } from '../../lib/format';
-import { titleOf } from '../../lib/titles';
+import type { LogEvent } from '../api/types';
+import { duration, exitWords, plural } from '../format';
+import { titleOf } from '../titles';
 
 export type Tone = 'plain' | 'pending' | 'running' | 'review' | 'done' | 'failed' | 'cancelled';
 
