@@ -189,6 +189,15 @@ BUGS = (
         killed("a_full_spool_makes_the_command_wait_and_loses_nothing"),
     ),
     Bug(
+        "masking per frame only",
+        "domain/masking.py",
+        """        found, cut = settled(data, patterns, is_end=is_end)
+        shown""",
+        """        found, cut = settled(data, patterns, is_end=True)
+        shown""",
+        ("test_secrets.py::test_a_server_killed_in_the_middle_of_a_secret_masks_it_when_it_goes_on",),
+    ),
+    Bug(
         "take a reboot for a killed supervisor",
         "outpost/outpost.py",
         """        elif boot != self.boot:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from .domain.addresses import networks_of
+
 CONFIG_FILE = "mission-control.toml"
 ENVIRONMENT_PREFIX = "MISSION_CONTROL_"
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - listens on every interface; no name of its own
+LISTS = ("allowed_hosts", "trusted_proxies", "agent_networks")  # separated by commas in the environment
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -37,6 +41,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_network: bool = False  # listen beyond loopback without TLS: something in front must encrypt
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For and -Proto are taken
+    requests_per_minute: int = 6000  # of one key or session; 0 is no limit
+    wrong_keys_per_minute: int = 10  # from one address; 0 is no limit
+    streams_per_key: int = 500  # sockets and event streams at once; 0 is no limit
+    head_file: Path | None = None  # to which the log's head is appended, as a line of JSON
+    head_webhook: str | None = None  # to which the log's head is posted
+    head_every: float = 3600.0  # seconds between two heads
+    agent_networks: tuple[str, ...] = ()  # in which agents may be asked, beside the loopback of their desktop
     run_patience_seconds: float = 24 * 3600.0  # for which a run waits for a desktop that is away
     cancel_runs: bool = False  # when it stops, instead of leaving them to their desktops
     log_level: str = "info"  # debug, info, warning, error
@@ -68,7 +80,7 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str] = os.en
     for name in fields:
         text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
-            values[name] = tuple(filter(None, text.split(","))) if name == "allowed_hosts" else text
+            values[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
     values |= given
     path = environment.get(ENVIRONMENT_PREFIX + "CONFIG")
     file = Path(path) if path else Path(values.get("data_dir") or default_data_dir(environment)) / CONFIG_FILE
@@ -102,8 +114,24 @@ def _check(config: Config) -> None:
         raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
     if config.run_patience_seconds <= 0:
         raise ConfigError("The patience with a desktop that is away is more than 0 seconds.")
+    try:
+        networks_of(config.agent_networks)
+    except ValueError as error:
+        raise ConfigError(f"An agent network is one such as 10.0.0.0/8 or 192.168.7.20: {error}.") from None
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("TLS needs both --tls-cert and --tls-key.")
+    for proxy in config.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            raise ConfigError(f"The trusted proxy {proxy!r} is no address or network, such as 10.0.0.7.") from None
+    for name in ("requests_per_minute", "wrong_keys_per_minute", "streams_per_key"):
+        if getattr(config, name) < 0:
+            raise ConfigError(f"The limit {name.replace('_', ' ')} is 0, which is none, or more.")
+    if config.head_webhook is not None and not config.head_webhook.startswith(("http://", "https://")):
+        raise ConfigError("The webhook for the log's head is an address that begins with https:// or http://.")
+    if config.head_every < 1:
+        raise ConfigError("Between two heads of the log there is at least 1 second.")
     if not config.is_loopback and not config.tls and not config.allow_network:
         raise ConfigError(
             f"Listening on {config.host} would send keys and commands over the network unencrypted. "

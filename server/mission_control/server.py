@@ -19,13 +19,18 @@ import uvicorn
 
 from . import __version__
 from .api.app import create_app
+from .api.http_protocol import HttpProtocol
+from .api.proxies import proxies_of
 from .api.services import Services
 from .api.websocket_protocol import WebSocketProtocol
+from .certificate import CertificateUnusable, check_certificate, keep_certificate
 from .config import ANY_ADDRESS, Config, default_data_dir
 from .control.access import LOCAL
 from .control.door import Control, open_control
 from .demo.setup import offer_demo
+from .domain.addresses import networks_of
 from .domain.values import SYSTEM
+from .heads import note_heads
 from .log.directory import DirectoryUnusable, locked_directory
 from .log.sqlite import NewerSchema
 from .log.writer import LogBroken
@@ -38,6 +43,7 @@ SOCKET_FILE = "control.sock"
 SOCKET_PATH_BYTES_MAX = 100  # of an address of a Unix socket, on all systems
 RUNS_NAMED_MAX = 10
 CANCEL_SECONDS_MAX = 20  # a command may take 5 s to end by itself, and some to be killed
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2, the oldest that is spoken; those of TLS 1.3 are all good
 GRACE_SECONDS = 5  # for answers that are under way when the server stops
 
 _logger = structlog.get_logger(__name__)
@@ -76,6 +82,11 @@ async def serve(config: Config) -> int:
 
 
 async def _serve(config: Config) -> None:
+    if config.tls_cert and config.tls_key:
+        try:
+            check_certificate(config.tls_cert, config.tls_key)
+        except CertificateUnusable as error:
+            raise StartFailed(str(error)) from None
     config.data_dir.chmod(0o700)
     os.umask(0o077)  # whatever is made from now on is its owner's alone
     listener = _listen(config)
@@ -85,7 +96,7 @@ async def _serve(config: Config) -> None:
         control = await stack.enter_async_context(open_control(config.data_dir))
         if config.demo:  # before the connections, so that it is there when they come and goes after them
             await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
-        fleet = await stack.enter_async_context(open_fleet(control))
+        fleet = await stack.enter_async_context(open_fleet(control, agent_networks=networks_of(config.agent_networks)))
         patience_s = config.run_patience_seconds
         runner = await stack.enter_async_context(open_runner(control, fleet, patience_s=patience_s))
         finder = await stack.enter_async_context(open_finder())
@@ -103,25 +114,38 @@ async def _serve(config: Config) -> None:
             dashboard=_dashboard(),
             is_ready=lambda: runner.is_alive and control.log.trouble is None,
             url=address,
+            requests_per_minute=config.requests_per_minute,
+            wrong_keys_per_minute=config.wrong_keys_per_minute,
+            streams_per_key=config.streams_per_key,
+            proxies=proxies_of(config.trusted_proxies),
         )
+        public = _uvicorn_config(config, create_app(services), tls=True)
         servers = [
-            (_Server(_uvicorn_config(config, create_app(services), tls=True)), listener),
+            (_Server(public), listener),
             (_Server(_uvicorn_config(config, create_app(services, principal=LOCAL), tls=False)), local),
         ]
-        async with anyio.create_task_group() as group:
-            for server, bound in servers:
-                group.start_soon(lambda server=server, bound=bound: server.serve(sockets=[bound]))
-            _greet(config, control, address)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                await anext(signals)
-            _say("Stopping …")
-            if config.cancel_runs:
-                await _cancel_runs(control, runner)
-            _say_going_on(runner)
-            stopping.set()
-            fleet.leave()
-            for server, _ in servers:
-                server.should_exit = True
+        async with anyio.create_task_group() as background:
+            if config.tls_cert and config.tls_key:
+                public.load()
+                assert public.ssl is not None
+                background.start_soon(keep_certificate, public.ssl, config.tls_cert, config.tls_key)
+            if config.head_file or config.head_webhook:
+                background.start_soon(note_heads, control.log, config)
+            async with anyio.create_task_group() as group:
+                for server, bound in servers:
+                    group.start_soon(lambda server=server, bound=bound: server.serve(sockets=[bound]))
+                _greet(config, control, address)
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    await anext(signals)
+                _say("Stopping …")
+                if config.cancel_runs:
+                    await _cancel_runs(control, runner)
+                _say_going_on(runner)
+                stopping.set()
+                fleet.leave()
+                for server, _ in servers:
+                    server.should_exit = True
+            background.cancel_scope.cancel()
 
 
 async def _cancel_runs(control: Control, runner: Runner) -> None:
@@ -149,7 +173,7 @@ def _say_going_on(runner: Runner) -> None:
 def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024,
@@ -164,6 +188,7 @@ def _uvicorn_config(config: Config, app: object, *, tls: bool) -> uvicorn.Config
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_certfile=str(config.tls_cert) if tls and config.tls_cert else None,
         ssl_keyfile=str(config.tls_key) if tls and config.tls_key else None,
+        ssl_ciphers=CIPHERS,
     )
 
 

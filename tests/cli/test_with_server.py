@@ -18,10 +18,11 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from tests.cli.program import Program, open_terminal
+from mission_control.runs.connection import public_line
+from tests.cli.program import Program, Ran, open_terminal
 from tests.support.proxy import open_proxy
 from tests.support.server_process import ServerProcess, command_line, open_server
-from tests.support.sshd import open_sshd, private_text
+from tests.support.sshd import key, open_sshd, private_text
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,6 +99,18 @@ async def test_output_is_byte_for_byte_what_the_command_wrote(demo: Demo):
     assert (hashlib.sha256(both.out).hexdigest(), both.err) == (wanted, b"err")
     one = await program.run("tasks", "output", task_id, "--stream", "stderr")
     assert (one.out, one.err) == (b"err", b"")
+
+
+async def test_output_is_removed_only_when_somebody_says_so(demo: Demo):
+    _, program, desktop = demo
+    ran = await program.run("tasks", "create", "command", "echo a secret", "-d", desktop, "--run", "--watch")
+    assert (ran.code, ran.text) == (0, "a secret")
+    task_id = (await program.run("tasks", "list", "--search", "a secret", "--json")).json[0]["id"]
+    refused = await program.run("tasks", "output", task_id, "--remove")
+    assert refused.code == 1 and "nobody is here to confirm it" in refused.said
+    assert (await program.run("tasks", "output", task_id)).text == "a secret"
+    assert (await program.run("tasks", "output", task_id, "--remove", "--yes")).code == 0
+    assert (await program.run("tasks", "output", task_id)).text == ""
 
 
 async def test_content_comes_from_stdin_and_options_reach_the_command(demo: Demo):
@@ -395,3 +408,43 @@ async def test_a_restored_log_is_named_anew_while_no_server_runs_on_it(tmp_path:
     assert named.code == 0 and named.text != before
     async with open_server(tmp_path / "data", demo=False, key=key) as server:
         assert (await server.http.get("/api/auth/me")).json()["logId"] == named.text
+
+
+async def test_a_host_is_added_as_a_known_hosts_file_trusts_it_and_through_another(demo: Demo, tmp_path: Path):
+    program = demo.program
+    ca, inner_key, stranger = key("ssh-ed25519", "authority"), key("ssh-ed25519", "inner"), key("ssh-ed25519", "other")
+    certificate = ca.generate_host_certificate(inner_key, "inner", principals=["127.0.0.1"])
+    (tmp_path / "inner-cert.pub").write_bytes(certificate.export_certificate())
+    identity, known = tmp_path / "id", tmp_path / "known_hosts"
+    async with (
+        open_sshd() as bastion,
+        open_sshd(host_keys={"ed25519": inner_key}, options=(f"HostCertificate {tmp_path}/inner-cert.pub",)) as inner,
+    ):
+        identity.write_text(private_text(bastion.user_key))
+
+        async def add(port: int, name: str, *flags: str) -> Ran:
+            where = f"{inner.username}@127.0.0.1:{port}"
+            return await program.run("desktops", "add", where, "-i", str(identity), "--name", name, *flags)
+
+        known.write_text(f"[127.0.0.1]:{bastion.port} {public_line(stranger)}\n")
+        refused = await add(bastion.port, "bastion", "--known-hosts", str(known))
+        assert refused.code == 1 and "does not name" in refused.said
+        assert "bastion" not in (await program.run("desktops", "list")).text
+
+        known.write_text(
+            f"[127.0.0.1]:{bastion.port} {public_line(bastion.host_keys['ed25519'])}\n"
+            f"@cert-authority [127.0.0.1]:{inner.port} {public_line(ca)}\n"
+        )
+        added = await add(bastion.port, "bastion", "--known-hosts", str(known))
+        assert added.code == 0, added.said
+        added = await add(inner.port, "inner", "--known-hosts", str(known), "--jump", "bastion")
+        assert added.code == 0, added.said
+        assert "Accepted publickey" in inner.log
+        kept = await program.run("desktops", "remove", "bastion")
+        assert kept.code != 0 and "leads through" in kept.said
+
+        known.write_text(known.read_text() + f"@revoked * {public_line(inner_key)}\n")
+        revoked = await add(inner.port, "revoked", "--known-hosts", str(known))
+        assert revoked.code == 1 and "revoked" in revoked.said
+        for name in ("revoked", "inner", "bastion"):
+            await program.run("desktops", "remove", name)

@@ -83,7 +83,7 @@ async def test_when_everything_is_refused_nothing_has_changed(tmp_path: Path):
             lambda: control.access.create_key(NewKey(name="other"), SYSTEM),
             lambda: control.access.revoke_key(key.id, ALICE, by_owner=True),
             lambda: control.access.sign_in(link=link),
-            lambda: control.access.sign_out(session[1]),
+            lambda: control.access.sign_out(control.access.sessions(session[1]), ALICE),
         ]
         for command in commands:
             assert await outcomes(command) == ["log_unavailable"]

@@ -11,6 +11,8 @@ from mission_control.domain.filters import BULK_TYPES
 from mission_control.log import queries, schema
 from mission_control.log.queries import EventFilter, Query, TaskFilter
 
+REACH = frozenset({"desk_1", "desk_2"})
+
 FILTERS = {
     "all": TaskFilter(),
     "one status": TaskFilter(statuses=("done",)),
@@ -20,6 +22,7 @@ FILTERS = {
     "desktop and status": TaskFilter(statuses=("done",), desktop_id="desk_1"),
     "batch": TaskFilter(batch_id="batch_1"),
     "everything": TaskFilter(("done",), "desk_1", "command", "batch_1", "web", "deploy"),
+    "what is in reach": TaskFilter(reach=REACH),
     "text": TaskFilter(text="deploy", label="web", type="prompt"),
     "author": TaskFilter(created_by="key_1"),
     "time": TaskFilter(statuses=("failed",), since_us=1_000, until_us=2_000),
@@ -40,7 +43,7 @@ NAMED: dict[str, Query] = {
     "task": queries.task("task_1"),
     "batches": queries.batches_page(None, 100),
     "batches after a page": queries.batches_page("batch_1", 100),
-    "number of batches": queries.BATCHES_TOTAL,
+    "number of batches": queries.batches_total(),
     "sorted desktops of a batch": queries.batch_desktops("batch_1"),
     "first tasks of batches": queries.first_of_batches(["batch_1", "batch_2"]),
     "counts of batches": queries.batch_counts(["batch_1", "batch_2"]),
@@ -66,6 +69,15 @@ NAMED: dict[str, Query] = {
     "waiting approvals by age": queries.waiting_ages([1_000, 2_000]),
     "approval": queries.approval("appr_1"),
     "what ended by hour": queries.ended_by_hour("2026-01-01T00:00:00.000000Z"),
+    "queue of counts in reach": queries.task_counts(REACH),
+    "sorted batches in reach": queries.batches_page(None, 100, REACH),
+    "number of batches in reach": queries.batches_total(REACH),
+    "counts of batches in reach": queries.batch_counts(["batch_1", "batch_2"], REACH),
+    "tasks of a batch in reach": queries.batch_tasks("batch_1", REACH),
+    "pending approvals in reach": queries.approvals_page("pending", "appr_1", 100, REACH),
+    "desktops in reach": queries.desktops_page("desk_1", 100, removed=False, reach=REACH),
+    "the past in reach": queries.past_seqs(EventFilter(reach=REACH), 1000, 100),
+    "what ended since in reach": queries.ended_since("2026-01-01T00:00:00.000000Z", REACH),
 }
 
 SORTED = {"queue", "batch", "everything", "counts of batches", "what ended", "sorted"}

@@ -12,7 +12,7 @@ from mission_control.domain.values import SYSTEM
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable
 from mission_control.log.event_log import Batch, Statement
 from mission_control.log.sqlite import open_sqlite_log
-from mission_control.log.vault import KEY_FILE, SecretUnreadable, Vault, forget
+from mission_control.log.vault import KEY_FILE, SecretUnreadable, Vault
 
 SECRET = "-----BEGIN OPENSSH PRIVATE KEY----- correct horse battery staple"
 
@@ -42,7 +42,7 @@ async def test_a_deleted_secret_is_really_gone_from_the_table(tmp_path: Path):
     async with open_sqlite_log(tmp_path) as log:
         seals = tuple(vault.seal("desk_1", name, SECRET) for name in ("a", "b")), (vault.seal("desk_2", "a", SECRET),)
         await log.append(Batch(events=(), actor=SYSTEM, beside=(*seals[0], *seals[1])))
-        await log.append(Batch(events=(), actor=SYSTEM, beside=(forget("desk_1"), forget("desk_2", "b"))))
+        await log.append(Batch(events=(), actor=SYSTEM, beside=(vault.forget("desk_1"), vault.forget("desk_2", "b"))))
         async with log.snapshot() as snapshot:
             assert await snapshot.rows("select owner, name from secrets") == [("desk_2", "a")]
 
@@ -109,5 +109,5 @@ async def test_the_schema_has_no_other_place_for_secrets(tmp_path: Path):
         tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
     database.close()
     beside = {"meta", "secrets", "credentials", "sessions", "idempotency"}
-    derived = {"tasks", "task_counts", "runs", "approvals", "desktops", "keys", "settings"}
+    derived = {"tasks", "task_counts", "runs", "approvals", "desktops", "keys", "settings", "named_secrets"}
     assert tables == {"events"} | beside | derived

@@ -20,6 +20,7 @@ from mission_control.domain.events import TaskOutput
 from mission_control.domain.output import OutputCutter, Stream
 from mission_control.domain.tasks import RunEnd
 from mission_control.domain.values import Error, StreamSums
+from mission_control.log import schema
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from mission_control.log.event_log import RunRow
 from mission_control.log.sqlite import NewerSchema, open_sqlite_log
@@ -27,7 +28,7 @@ from mission_control.log.verify import PROBLEMS_MAX, Record, verify, verify_dire
 from mission_control.log.writer import link
 
 from .events import note, of_state
-from .world import DONE, SAID, finished_task, make_history, running_desktop
+from .world import ALICE, DONE, SAID, finished_task, make_history, running_desktop
 
 ALL_RECORDS = f"select {', '.join(Record._fields)} from events order by seq"
 
@@ -275,11 +276,49 @@ async def test_damage_everywhere_is_counted_and_listed_up_to_a_limit(tmp_path: P
     assert (len(report.problems), report.problem_count) == (PROBLEMS_MAX, PROBLEMS_MAX + 50)
 
 
-async def test_pruned_bodies_are_no_damage(history: Path):
-    change(history, "update events set body = null where type = 'task.output'")
+async def removed_output(history: Path) -> str:
+    """The output of a finished task is removed, as an administrator does; the task's id."""
+    async with open_control(history) as control:
+        async with control.log.snapshot() as snapshot:
+            row = await snapshot.row("select id from tasks where status = 'done' limit 1")
+        assert row
+        await control.tasks.remove_output(row[0], ALICE)
+    return row[0]
+
+
+async def test_output_that_was_removed_is_no_damage(history: Path):
+    before = (await verify_directory(history)).bytes
+    await removed_output(history)
     report = await verify_directory(history)
     assert report.problems == ()
-    assert report.bytes == 0
+    assert 0 < report.bytes < before
+
+
+async def test_output_that_went_without_an_event_is_said(history: Path):
+    change(history, "update events set body = null where type = 'task.output'")
+    report = await verify_directory(history)
+    assert all(_matches("no event says that it was removed", str(problem)) for problem in report.problems)
+    assert report.problem_count == len({problem.sentence for problem in report.problems}) > 1
+
+
+async def test_output_that_was_removed_and_is_still_there_is_said(history: Path):
+    change(history, "create table kept as select seq, body from events")
+    id = await removed_output(history)
+    change(
+        history,
+        "update events set body = (select body from kept where kept.seq = events.seq) where body is null",
+        "drop table kept",
+    )
+    report = await verify_directory(history)
+    assert [problem.sentence for problem in report.problems] == [
+        f"output of task {id} was removed, and some of it is there still"
+    ]
+
+
+async def test_a_payload_that_nobody_can_remove_is_said(history: Path):
+    change(history, "update events set body = null where type = 'task.archived'")
+    report = await verify_directory(history)
+    assert any(_matches("its payload is gone, which nobody can remove", str(problem)) for problem in report.problems)
 
 
 @pytest.mark.parametrize("at", [0.3, 0.6, 0.9])
@@ -300,7 +339,7 @@ async def test_what_is_no_log_is_said_and_nothing_is_made(tmp_path: Path):
 
 
 async def test_a_log_of_a_newer_version_is_not_judged(history: Path):
-    change(history, "pragma user_version = 2")
+    change(history, f"pragma user_version = {schema.VERSION + 1}")
     with pytest.raises(NewerSchema):
         await verify_directory(history)
 

@@ -9,6 +9,7 @@ from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSs
 from mission_control.domain.entities import Desktop, HostKey, Task
 from mission_control.domain.keys import NewKey
 from mission_control.domain.output import OutputCutter, Stream
+from mission_control.domain.secrets import NewSecret, SecretEdit
 from mission_control.domain.settings import SettingsEdit
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Actor, Error
@@ -81,5 +82,9 @@ async def make_history(folder: Path) -> None:
         batch = [NewTask(type="command", content="true", desktop_id=desktop.id, run=number < 2) for number in range(3)]
         await control.tasks.create(batch, ALICE, batch=True)
         key, _ = await control.access.create_key(NewKey(name="ci", role="admin"), SYSTEM)
+        for name in ("NPM_TOKEN", "OTHER"):
+            await control.secrets.create(NewSecret(name=name, value=f"value of {name}"), ALICE)
+        await control.secrets.replace("NPM_TOKEN", SecretEdit(value="another value"), ALICE)
+        await control.secrets.remove("OTHER", ALICE)
         await control.access.create_key(NewKey(name="other", role="viewer"), SYSTEM)
         await control.access.revoke_key(key.id, SYSTEM, by_owner=True)

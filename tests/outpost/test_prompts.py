@@ -312,3 +312,27 @@ async def test_a_cancel_closes_the_request_and_a_lost_server_does_not(tmp_path: 
             await outpost.send(Kind.CANCEL, "one", position=5000)
             assert (await outpost.ended("one")).ended["why"] == "cancel"
             await endpoint.wait_until_a_client_left()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.169.254]", "0xa9fea9fe", "2852039166", "10.9.9.9"],
+)
+async def test_an_address_beyond_the_desktops_loopback_is_not_asked(tmp_path: Path, host: str):
+    async with open_desktop(tmp_path) as desktop, desktop.attached() as outpost:
+        await ask(outpost, f"http://{host}:9/v1")
+        run = await outpost.ended("one")
+        assert error_of(run) == "address", run.ended
+        assert run.heads == []
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f000001", "localhost", "[::ffff:127.0.0.1]"])
+async def test_the_desktops_loopback_is_asked_however_it_is_written(tmp_path: Path, host: str):
+    async with (
+        open_chat_endpoint(replies(answer("hi"))) as endpoint,
+        open_desktop(tmp_path) as desktop,
+        desktop.attached() as outpost,
+    ):
+        await ask(outpost, endpoint.url.replace("127.0.0.1", host))
+        run = await outpost.ended("one")
+        assert bytes(run.streams[3]) == answer("hi")

@@ -11,12 +11,14 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from msgspec.structs import replace
 
+from mission_control.domain.addresses import networks_of
 from mission_control.runs import probe
 from mission_control.runs.connection import ConnectionLimits, KeyAuth, SshTarget, public_line
 from mission_control.runs.probe import AgentEndpoint, AgentReadiness, OutpostFound, Step, agent_ready, check, is_ok
 from tests.support.proxy import open_proxy
 from tests.support.sshd import key, open_sshd, private_text
 
+LOOPBACK = networks_of(["127.0.0.0/8"])
 QUICK = ConnectionLimits(connect_s_max=5)
 
 
@@ -31,12 +33,15 @@ def failed(steps: list[Step]) -> Step:
 
 async def ready(url: str, token: str | None = None, kind: Literal["openai", "openclaw"] = "openai") -> AgentReadiness:
     """Of an endpoint that the server reaches itself."""
-    return await agent_ready(AgentEndpoint(url, token, kind, "direct"))
+    return await agent_ready(AgentEndpoint(url, token, kind, "direct", LOOPBACK))
 
 
 async def test_a_good_desktop_passes_every_step():
     async with open_sshd() as host, open_endpoint(json_answer(200)) as endpoint:
-        agent, attached = AgentEndpoint(f"{endpoint}/v1", via="direct"), OutpostFound(True, "Attached.")
+        agent, attached = (
+            AgentEndpoint(f"{endpoint}/v1", via="direct", networks=LOOPBACK),
+            OutpostFound(True, "Attached."),
+        )
         steps = await check(host.target(), agent, outpost=attached)
     assert outcome(steps) == dict.fromkeys(probe.STEPS, True)
     assert is_ok(steps)
@@ -140,7 +145,7 @@ async def test_a_shell_that_hangs(monkeypatch: pytest.MonkeyPatch):
 
 async def test_a_failing_agent_is_its_own_step():
     async with open_sshd() as host, open_endpoint(json_answer(401)) as endpoint:
-        steps = await check(host.target(), AgentEndpoint(endpoint, token="t", via="direct"))
+        steps = await check(host.target(), AgentEndpoint(endpoint, token="t", via="direct", networks=LOOPBACK))
     assert outcome(steps) == {
         "connect": True,
         "host_key": True,
@@ -223,6 +228,13 @@ async def test_a_page_is_not_an_api():
         readiness = await ready(endpoint)
     assert (readiness.is_ready, readiness.code) == (False, "agent_not_ready")
     assert "text/html" in readiness.detail
+
+
+async def test_an_endpoint_at_a_forbidden_address_is_not_asked_and_says_how_to_allow_it():
+    for host in ("169.254.169.254", "0x7f.1", "[::1]", "10.0.0.9"):
+        found = await agent_ready(AgentEndpoint(f"http://{host}:1/v1", "secret"))
+        assert found.code == "agent_address_refused"
+        assert "--agent-network" in found.detail
 
 
 async def test_no_redirect_is_followed_with_the_token():

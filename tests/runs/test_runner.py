@@ -413,7 +413,7 @@ async def test_a_prompt_that_the_server_asks_itself_is_lost_with_it_and_keeps_wh
         await exchange.client_left.wait()
 
     async with open_sshd() as host, open_chat_endpoint(script) as endpoint:
-        async with open_world(tmp_path) as world:
+        async with open_world(tmp_path, agent_networks=["127.0.0.0/8"]) as world:
             desktop = await world.add_desktop(host, **with_agent(endpoint.url, via="direct"))
             await world.until(lambda: world.desktop(desktop).agent_ready)
             task = await world.run(desktop, "All of it", type="prompt")

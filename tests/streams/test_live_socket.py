@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from mission_control.domain.events import TaskOutput
 from mission_control.domain.filters import Filter
 from mission_control.domain.output import RunPosition
 from mission_control.domain.values import SYSTEM
-from mission_control.log.event_log import Batch, RunRow
+from mission_control.log import queries
+from mission_control.log.event_log import Batch, RunRow, StoredEvent
 from mission_control.log.sqlite import SqliteLog, open_sqlite_log
 from mission_control.streams import live_socket, wire
 from mission_control.streams.live_socket import Socket
@@ -219,8 +220,69 @@ async def test_a_tail_thins_output_but_never_state(tmp_path: Path):
                 while (tails := await client.until("tail"))[-1]["tasks"][0]["lines"] != 50:
                     await client.until("tail", len(tails) + 1)
             assert tails[-1]["tasks"][0] == {
-                "taskId": "task_1", "lines": 50, "bytes": 250, "from": 49, "streams": "o", "text": "line"
+                "taskId": "task_1", "lines": 50, "bytes": 250, "from": 49, "streams": "o", "text": "line", "ms": 0,
+                "open": False,
             }  # fmt: skip
+
+
+async def test_a_board_gets_tails_of_what_it_shows_and_at_once_of_what_it_comes_to_show(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+
+        async def recent(_: Filter, until: int, ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
+            for id in ids or ():
+                async with log.snapshot() as snapshot:
+                    query = queries.newest_output(id, until)
+                    events = await snapshot.events(query.sql, query.parameters)
+                yield events[::-1]
+
+        async with connected(log, group, recent=recent) as client:
+            await client.say(op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["task.*"])
+            await client.say(op="show", id="board", taskIds=["task_1", "task_none"])
+            await client.until("live")
+            for task in ("task_1", "task_2"):
+                await write(log, 3, task=task)
+            assert [task["taskId"] for task in (await client.until("tail"))[0]["tasks"]] == ["task_1"]
+            await client.say(op="show", id="board", taskIds=["task_2"])
+            (shown,) = (await client.until("tail", 2))[1]["tasks"]
+            assert (shown["taskId"], shown["from"], shown["text"]) == ("task_2", 2, "line")
+            await write(log, 1, task="task_1")
+            await write(log, 1, task="task_2", text="again\n")
+            assert [task["text"] for task in (await client.until("tail", 3))[2]["tasks"]] == ["again"]
+            await client.say(op="show", id="board", taskIds=None)
+            await write(log, 1, task="task_1", text="back\n")
+            assert [task["taskId"] for task in (await client.until("tail", 4))[3]["tasks"]] == ["task_1"]
+
+
+async def test_what_cannot_be_shown_is_said(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="full", after=0)
+            await client.say(op="subscribe", id="board", after=0, output="tail")
+            await client.say(op="show", id="full", taskIds=[])
+            await client.say(op="show", id="none", taskIds=[])
+            await client.say(op="show", id="board", taskIds=["task"] * (wire.SHOWN_TASKS_MAX + 1))
+            await client.say(op="show", id="board")
+            assert [error["code"] for error in await client.until("error", 4)] == ["bad_message"] * 4
+
+
+async def test_two_hundred_tasks_that_print_all_the_time_are_two_frames_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live_socket, "BOARD_TAIL_SECONDS", 0.1)
+    async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
+        async with connected(log, group) as client:
+            await client.say(op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["task.*"])
+            await client.until("live")
+            began = anyio.current_time()
+            for _ in range(5):
+                for number in range(200):
+                    await write(log, 1, task=f"task_{number:03d}")
+            with anyio.fail_after(DEADLINE_SECONDS):
+                while len(seen := {task["taskId"] for frame in client.frames for task in frame.get("tasks", [])}) < 200:
+                    await client.until("tail", len([f for f in client.frames if f["op"] == "tail"]) + 1)
+            assert len(seen) == 200
+            turns = int((anyio.current_time() - began) / 0.1) + 1
+            assert len(await client.until("tail")) <= turns, "one frame for all of them in each turn"
 
 
 async def test_the_cursor_of_a_tail_is_never_behind_one_that_was_sent_before(tmp_path: Path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ import msgspec
 import pytest
 
 from mission_control.api.app import create_app
+from mission_control.api.proxies import proxies_of
 from mission_control.api.services import Services
 from mission_control.control.access import LOCAL
 from mission_control.control.door import Control, open_control
@@ -172,17 +174,23 @@ async def open_api(
     dashboard: Path | None = None,
     tls: bool = False,
     requests_per_minute: int = 6000,
+    streams_per_key: int = 500,
+    proxies: Sequence[str] = (),
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"}),
 ) -> AsyncGenerator[Api]:
     """A server in this process, with a key for each role."""
-    async with open_control(folder) as control, open_finder() as finder:
+    now = 1000.0
+
+    def tick(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def clock_us() -> int:
+        """This machine's clock, which `tick` moves on."""
+        return time.time_ns() // 1000 + int((now - 1000) * 1_000_000)
+
+    async with open_control(folder, clock_us=clock_us) as control, open_finder() as finder:
         hosts, metrics = Hosts(), dict[str, Metrics]()
-        now = 1000.0
-
-        def tick(seconds: float) -> None:
-            nonlocal now
-            now += seconds
-
         services = Services(
             control=control,
             probe=hosts,
@@ -195,6 +203,8 @@ async def open_api(
             dashboard=dashboard,
             url=URL,
             requests_per_minute=requests_per_minute,
+            streams_per_key=streams_per_key,
+            proxies=proxies_of(proxies),
         )
         app = create_app(services, clock=lambda: now)
         keys: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from mission_control.control.door import Control, open_control
+from mission_control.domain.addresses import networks_of
 from mission_control.domain.desktops import DesktopEdit, KeyAuth, NewAgent, NewDesktop, NewSsh, SshEdit
 from mission_control.domain.entities import Desktop, Task
 from mission_control.domain.filters import Filter
@@ -69,9 +70,10 @@ class World:
         return await self.control.journal.task(task.id)
 
     async def ended(self, task: Task) -> Task:
-        """As it is when nothing runs any more."""
+        """As it is when nothing runs any more, and the log says so."""
         state = self.control.journal.state
         await self.until(lambda: state.tasks[task.id].status not in ("pending", "running"))
+        await self.control.journal.commit((), MIA)  # decided in memory: also wait until it is durable
         return state.tasks[task.id]
 
     async def in_phase(self, task: Task, phase: str) -> Task:
@@ -114,9 +116,12 @@ def with_agent(url: str, token: str | None = "a-token", via: Literal["ssh", "dir
 
 
 @asynccontextmanager
-async def open_world(directory: Path, *, patience_s: float = 3600) -> AsyncGenerator[World]:
+async def open_world(
+    directory: Path, *, patience_s: float = 3600, agent_networks: Sequence[str] = ()
+) -> AsyncGenerator[World]:
     """Everything but HTTP, on this data directory; `patience_s` is how long a run waits for its desktop."""
-    async with open_control(directory) as control, open_fleet(control) as fleet:
+    networks = networks_of(agent_networks)
+    async with open_control(directory) as control, open_fleet(control, agent_networks=networks) as fleet:
         async with open_runner(control, fleet, patience_s=patience_s):
             yield World(control, fleet)
 

@@ -9,6 +9,7 @@ from ..log.queries import EventFilter, read_past
 from .answers import next_url, raw_answer, shown
 from .queries import ActivityQuery, event_types
 from .routes import query_of
+from .services import reach_of
 
 
 async def list_activity(request: Request) -> Response:
@@ -17,7 +18,7 @@ async def list_activity(request: Request) -> Response:
     A page looks at a bounded part of the log, so it may be short although `Link` names more.
     """
     query = query_of(request, ActivityQuery)
-    wanted = EventFilter(event_types(query.types), query.task_id, query.desktop_id, query.actor)
+    wanted = EventFilter(event_types(query.types), query.task_id, query.desktop_id, query.actor, reach_of(request))
     async with shown(request) as moment:
         before = moment.seq + 1 if query.before is None else query.before
         events, rest = await read_past(moment.snapshot, wanted, before, query.limit)

@@ -73,7 +73,11 @@ def next_url(connection: HTTPConnection, **changes: Any) -> str:
 FIELDS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cache-control": "no-store",
 }
 """Of every answer that does not say otherwise: browsers take it for what it says it is, and run nothing in it."""
 

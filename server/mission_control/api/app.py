@@ -13,16 +13,33 @@ from ..control.access import Principal
 from ..domain import errors as e
 from ..domain import limits
 from ..domain.desktops import DesktopEdit, NewDesktop
-from ..domain.entities import Approval, Settings
+from ..domain.entities import Approval, Secret, Settings
 from ..domain.keys import NewKey
+from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
+from ..log.heads import Head
 from ..streams.find import Found
-from . import activity, approvals, batches, desktops, health, keys, openapi, overview, queries, session, settings, sse
+from . import (
+    activity,
+    approvals,
+    batches,
+    desktops,
+    health,
+    keys,
+    openapi,
+    overview,
+    queries,
+    secrets,
+    session,
+    settings,
+    sse,
+)
 from . import tasks as t
 from .answers import Fields
 from .auth import Door
 from .problems import Problems
+from .proxies import Forwarded
 from .routes import Answer, Route, Routes
 from .services import Services
 from .static import Dashboard
@@ -40,6 +57,7 @@ from .views import (
     NewBatch,
     Overview,
     Review,
+    SessionView,
     SignIn,
     SignInLink,
     TaskView,
@@ -60,16 +78,11 @@ TASKS = Answer(type=list[TaskView], headers=LISTED)
 DESKTOP = Answer(type=DesktopView, headers=SHOWN)
 EVENTS = Answer(type=list[Envelope], headers=PAGED)
 STREAM = Answer(media_types=("text/event-stream",))
-OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=(*SHOWN, "Mission-Control-Position"))
+RECORDED = (*SHOWN, "Mission-Control-Position", "Mission-Control-Removed")
+OUTPUT = Answer(media_types=("text/plain", "application/x-ndjson"), headers=RECORDED)
 LINES = Answer(
     media_types=("application/x-ndjson",),
-    headers=(
-        *SHOWN,
-        "Mission-Control-Position",
-        "Mission-Control-Lines",
-        "Mission-Control-From",
-        "Mission-Control-Style",
-    ),
+    headers=(*RECORDED, "Mission-Control-Lines", "Mission-Control-From", "Mission-Control-Style"),
 )
 APPLIED = Answer(type=AppliedView)
 NOTHING = Answer(status=204)
@@ -80,8 +93,8 @@ BATCH = limits.BATCH_BODY_BYTES_MAX
 
 # fmt: off
 TABLE: tuple[Route, ...] = (
-    Route("GET", f"{MC}/tasks", t.list_tasks, "read", TASKS, query=queries.TasksQuery),
-    Route("POST", f"{MC}/tasks", t.create_task, "work", TASK_MADE, body=NewTask, refusals=CANNOT_RUN, once=True),
+    Route("GET", f"{MC}/tasks", t.list_tasks, "read", TASKS, query=queries.TasksQuery, about="several"),
+    Route("POST", f"{MC}/tasks", t.create_task, "work", TASK_MADE, body=NewTask, refusals=CANNOT_RUN, once=True, about="several"),
     Route("GET", f"{MC}/tasks/{{id}}", t.read_task, "read", TASK, refusals=(e.NOT_FOUND,)),
     Route("PATCH", f"{MC}/tasks/{{id}}", t.edit_task, "work", TASK, body=TaskEdit, refusals=(*EDITED, e.TASK_NOT_PENDING)),
     Route("DELETE", f"{MC}/tasks/{{id}}", t.archive_task, "work", NOTHING, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED)),
@@ -90,40 +103,50 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/tasks/{{id}}/review", t.review_task, "work", TASK, body=Review, refusals=(e.NOT_FOUND, e.TASK_NOT_IN_REVIEW), once=True),
     Route("POST", f"{MC}/tasks/{{id}}/retry", t.retry_task, "work", TASK_MADE, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED, e.DESKTOP_REMOVED), once=True),
     Route("GET", f"{MC}/tasks/{{id}}/output", t.task_output, "read", OUTPUT, query=queries.OutputQuery, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/tasks/{{id}}/output", t.remove_output, "administer", NOTHING, refusals=(e.NOT_FOUND, e.TASK_NOT_FINISHED)),
     Route("GET", f"{MC}/tasks/{{id}}/output/lines", t.task_lines, "read", LINES, query=queries.LinesQuery, refusals=(e.NOT_FOUND,)),
     Route("GET", f"{MC}/tasks/{{id}}/output/find", t.find_in_output, "read", Answer(type=Found, headers=SHOWN), query=queries.FindQuery, refusals=(e.NOT_FOUND, e.BAD_PATTERN, e.PATTERN_TOO_SLOW)),
     Route("GET", f"{MC}/tasks/{{id}}/events", t.task_events, "read", EVENTS, query=queries.EventsQuery, refusals=(e.NOT_FOUND,)),
 
-    Route("GET", f"{MC}/batches", batches.list_batches, "read", Answer(type=list[BatchView], headers=LISTED), query=queries.BatchesQuery),
-    Route("POST", f"{MC}/batches", batches.create_batch, "work", Answer(status=201, type=BatchCreated, headers=("Location",)), body=NewBatch, body_bytes_max=BATCH, refusals=CANNOT_RUN, once=True),
+    Route("GET", f"{MC}/batches", batches.list_batches, "read", Answer(type=list[BatchView], headers=LISTED), query=queries.BatchesQuery, about="several"),
+    Route("POST", f"{MC}/batches", batches.create_batch, "work", Answer(status=201, type=BatchCreated, headers=("Location",)), body=NewBatch, body_bytes_max=BATCH, refusals=CANNOT_RUN, once=True, about="several"),
     Route("GET", f"{MC}/batches/{{id}}", batches.read_batch, "read", Answer(type=BatchDetail, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/run", batches.run_batch, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
     Route("POST", f"{MC}/batches/{{id}}/cancel", batches.cancel_batch, "work", APPLIED, refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/batches/{{id}}/retry-failed", batches.retry_failed, "work", APPLIED, refusals=(e.NOT_FOUND,), once=True),
 
-    Route("GET", f"{MC}/approvals", approvals.list_approvals, "read", Answer(type=list[Approval], headers=LISTED), query=queries.ApprovalsQuery),
-    Route("GET", f"{MC}/settings", settings.read_settings, "read", Answer(type=Settings, headers=SHOWN)),
+    Route("GET", f"{MC}/approvals", approvals.list_approvals, "read", Answer(type=list[Approval], headers=LISTED), query=queries.ApprovalsQuery, about="several"),
+    Route("GET", f"{MC}/settings", settings.read_settings, "read", Answer(type=Settings, headers=SHOWN), about="no desktop"),
     Route("PATCH", f"{MC}/settings", settings.edit_settings, "administer", Answer(type=Settings), body=SettingsEdit),
-    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery),
+    Route("GET", f"{MC}/secrets", secrets.list_secrets, "work", Answer(type=list[Secret], headers=LISTED), about="no desktop"),
+    Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
+    Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
+    Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery, about="several"),
 
-    Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery),
-    Route("GET", f"{MC}/activity/stream", sse.activity_stream, "read", STREAM, query=queries.ActivityStreamQuery, streams=True),
-    Route("WEBSOCKET", f"{MC}/activity/ws", activity_ws, "read"),
+    Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery, about="several"),
+    Route("GET", f"{MC}/activity/stream", sse.activity_stream, "read", STREAM, query=queries.ActivityStreamQuery, streams=True, about="several"),
+    Route("WEBSOCKET", f"{MC}/activity/ws", activity_ws, "read", about="several"),
 
-    Route("GET", DESKTOPS, desktops.list_desktops, "read", Answer(type=list[DesktopView], headers=LISTED), query=queries.DesktopsQuery),
+    Route("GET", f"{MC}/log/head", health.read_head, "read", Answer(type=Head, headers=SHOWN), about="no desktop"),
+
+    Route("GET", DESKTOPS, desktops.list_desktops, "read", Answer(type=list[DesktopView], headers=LISTED), query=queries.DesktopsQuery, about="several"),
     Route("POST", DESKTOPS, desktops.create_desktop, "administer", Answer(status=201, type=DesktopView, headers=("Location",)), body=NewDesktop, once=True),
-    Route("GET", f"{DESKTOPS}/stream", sse.desktops_stream, "read", STREAM, query=queries.DesktopsStreamQuery, streams=True),
+    Route("GET", f"{DESKTOPS}/stream", sse.desktops_stream, "read", STREAM, query=queries.DesktopsStreamQuery, streams=True, about="several"),
     Route("GET", f"{DESKTOPS}/{{id}}", desktops.read_desktop, "read", Answer(type=DesktopView, headers=SHOWN), refusals=(e.NOT_FOUND,)),
     Route("PATCH", f"{DESKTOPS}/{{id}}", desktops.edit_desktop, "administer", DESKTOP, body=DesktopEdit, refusals=(*EDITED, e.DESKTOP_REMOVED, e.SECRET_NEEDED)),
-    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS)),
+    Route("DELETE", f"{DESKTOPS}/{{id}}", desktops.remove_desktop, "administer", NOTHING, refusals=(e.NOT_FOUND, e.DESKTOP_HAS_RUNNING_TASKS, e.DESKTOP_IS_JUMP)),
     Route("POST", f"{DESKTOPS}/{{id}}/start", desktops.start_desktop, "administer", DESKTOP, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/stop", desktops.stop_desktop, "administer", DESKTOP, query=queries.StopQuery, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/restart", desktops.restart_desktop, "administer", DESKTOP, refusals=GONE),
     Route("POST", f"{DESKTOPS}/{{id}}/check", desktops.check_desktop, "administer", Answer(type=CheckView), refusals=(e.NOT_FOUND,)),
 
-    Route("GET", f"{AUTH}/me", session.me, "read", Answer(type=Me)),
+    Route("GET", f"{AUTH}/me", session.me, "read", Answer(type=Me), about="no desktop"),
     Route("POST", f"{AUTH}/session", session.sign_in, "public", Answer(status=201, type=Me, headers=("Set-Cookie",)), body=SignIn, refusals=(e.UNAUTHORIZED, e.LINK_INVALID, e.RATE_LIMITED)),
-    Route("DELETE", f"{AUTH}/session", session.sign_out, "read", NOTHING),
+    Route("DELETE", f"{AUTH}/session", session.sign_out, "read", NOTHING, about="no desktop"),
+    Route("GET", f"{AUTH}/sessions", session.list_sessions, "read", Answer(type=list[SessionView], headers=LISTED), about="no desktop"),
+    Route("DELETE", f"{AUTH}/sessions", session.end_sessions, "read", NOTHING, query=queries.SessionsQuery, about="no desktop"),
+    Route("DELETE", f"{AUTH}/sessions/{{id}}", session.end_session, "read", NOTHING, refusals=(e.NOT_FOUND,), about="no desktop"),
     Route("POST", f"{AUTH}/links", session.make_link, "administer", Answer(status=201, type=SignInLink), refusals=(e.LOCAL_ONLY,)),
     Route("GET", f"{AUTH}/api-keys", keys.list_keys, "administer", Answer(type=list[KeyView], headers=LISTED)),
     Route("POST", f"{AUTH}/api-keys", keys.create_key, "administer", Answer(status=201, type=KeyView, headers=("Location",)), body=NewKey),
@@ -131,7 +154,7 @@ TABLE: tuple[Route, ...] = (
 
     Route("GET", "/healthz", health.healthz, "public", Answer(type=Health)),
     Route("GET", "/readyz", health.readyz, "public", Answer(type=Health), refusals=(e.LOG_UNAVAILABLE, e.NOT_READY, e.SHUTTING_DOWN)),
-    Route("GET", "/openapi.json", openapi.read_openapi, "read", Answer(type=dict[str, Any])),
+    Route("GET", "/openapi.json", openapi.read_openapi, "read", Answer(type=dict[str, Any]), about="no desktop"),
 )
 # fmt: on
 
@@ -146,4 +169,4 @@ def create_app(
     """
     routes = Routes(TABLE, Dashboard())
     door = Door(routes, services, routes.access_of, principal=principal, clock=clock)
-    return Fields(Problems(door))
+    return Fields(Problems(Forwarded(door, services.proxies)))

@@ -11,13 +11,16 @@ from ..log import queries
 from .answers import answer, next_url, shown
 from .queries import ApprovalsQuery
 from .routes import query_of
+from .services import reach_of
 
 
 async def list_approvals(request: Request) -> Response:
     """List the approvals that wait for a decision, newest first; `status=all` lists decided ones too."""
     query = query_of(request, ApprovalsQuery)
     status = None if query.status == "all" else query.status
-    page, total = queries.approvals_page(status, query.before, query.limit + 1), queries.approvals_total(status)
+    reach = reach_of(request)
+    page = queries.approvals_page(status, query.before, query.limit + 1, reach)
+    total = queries.approvals_total(status, reach)
     async with shown(request) as moment:
         rows = await moment.snapshot.rows(page.sql, page.parameters)
         counted = await moment.snapshot.row(total.sql, total.parameters)

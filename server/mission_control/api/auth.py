@@ -13,30 +13,58 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..control.access import Principal
+from ..control.access import SESSION_SECONDS, Principal
 from ..domain.errors import FORBIDDEN, HOST_REFUSED, ORIGIN_REFUSED, RATE_LIMITED, UNAUTHORIZED, Refused
+from ..domain.events import SignInMethod
 from ..domain.permissions import NEEDED, may
-from .rate_limits import WRONG_KEYS_PER_MINUTE, RateLimit
+from .connections import Ended
+from .rate_limits import OpenStreams, RateLimit
 from .routes import Access
-from .services import Services
+from .services import Services, is_encrypted, services_of, visitor_of
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+HSTS = "max-age=31536000"  # browsers that came by TLS once come by it for a year
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def cookie_name(services: Services) -> str:
-    """The session cookie's name: with the server's id, since cookies do not tell ports apart."""
-    return f"mission_control_{services.control.log.server_id[:8]}"
+def cookie_name(connection: HTTPConnection) -> str:
+    """The session cookie's name: with the server's id, since cookies do not tell ports apart. With TLS the browser
+    takes it from this very host only."""
+    prefix = "__Host-" if is_encrypted(connection) else ""
+    return f"{prefix}mission_control_{services_of(connection).control.log.server_id[:8]}"
 
 
-def count_wrong_key(connection: HTTPConnection) -> None:
-    """A key or link that opens nothing was shown. Raises Refused when there were too many from this address."""
+def session_token(connection: HTTPConnection) -> str | None:
+    """The token of the session cookie that a browser sends."""
+    return connection.cookies.get(cookie_name(connection))
+
+
+def session_cookie(connection: HTTPConnection, token: str) -> str:
+    """The `Set-Cookie` that hands a session's token to a browser; an empty token takes it away."""
+    response = Response()
+    response.set_cookie(
+        cookie_name(connection),
+        token,
+        max_age=SESSION_SECONDS if token else 0,
+        httponly=True,
+        samesite="lax",
+        secure=is_encrypted(connection),
+    )
+    return response.headers["set-cookie"]
+
+
+def count_wrong_key(connection: HTTPConnection, method: SignInMethod) -> None:
+    """A key or link that opens nothing was shown: it is told, and counted. Raises Refused when there were too many
+    from this address."""
+    visitor = visitor_of(connection)
+    services_of(connection).control.access.failed(method, visitor)
     limit: RateLimit | None = connection.scope["state"]["wrong_keys"]
     if limit is None:
         return
-    taken = limit.take(connection.client.host if connection.client else "")
+    taken = limit.take(visitor.address or "")
     if taken.retry_seconds:
         raise Refused(RATE_LIMITED, seconds=taken.retry_seconds)
 
@@ -58,20 +86,43 @@ class Door:
         self._access_of = access_of
         self._principal = principal
         self._hosts = frozenset(_bare(name) for name in services.allowed_hosts)
-        self._wrong_keys = None if principal else RateLimit(WRONG_KEYS_PER_MINUTE, clock)
-        has_limit = principal is None and services.requests_per_minute > 0
-        self._requests = RateLimit(services.requests_per_minute, clock) if has_limit else None
+
+        def limited(per_minute: int) -> RateLimit | None:
+            return RateLimit(per_minute, clock) if principal is None and per_minute > 0 else None
+
+        self._wrong_keys = limited(services.wrong_keys_per_minute)
+        self._requests = limited(services.requests_per_minute)
+        self._streams = OpenStreams(0 if principal else services.streams_per_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+        state, connection = scope["state"], HTTPConnection(scope)
         state |= {"services": self._services, "principal": None, "wrong_keys": self._wrong_keys}
-        state["principal"] = principal = self._enter(HTTPConnection(scope), self._access_of(scope))
-        if principal and self._requests:
-            taken = self._requests.take(f"{principal.kind} {principal.credential.hex()}")
+        state["streams"] = self._streams
+        if is_encrypted(connection):
+            state["fields"]["strict-transport-security"] = HSTS
+        state["principal"] = principal = self._enter(connection, self._access_of(scope))
+        if principal is None:
+            await self._app(scope, receive, send)
+            return
+        if self._requests:
+            taken = self._requests.take(principal.session_id or principal.id)
             state["fields"] |= self._requests.fields(taken)
             if taken.retry_seconds:
                 raise Refused(RATE_LIMITED, seconds=taken.retry_seconds)
-        await self._app(scope, receive, send)
+        access = self._services.control.access
+        if principal.kind == "session" and scope["type"] == "http" and (token := await access.rotated(principal)):
+            state["fields"]["set-cookie"] = session_cookie(connection, token)
+        await self._app(scope, receive, self._while_valid(send, principal))
+
+    def _while_valid(self, send: Send, principal: Principal) -> Send:
+        """What is sent in pieces ends where the key or session does."""
+
+        async def send_on(message: Message) -> None:
+            if message.get("more_body") and not self._services.control.access.is_valid(principal):
+                raise Ended
+            await send(message)
+
+        return send_on
 
     def _enter(self, connection: HTTPConnection, access: Access) -> Principal | None:
         """Who comes in. Raises Refused for whoever may not."""
@@ -79,7 +130,7 @@ class Door:
             return self._principal
         host = self._check_host(connection)
         origins = connection.headers.getlist("origin")
-        if origins and (len(origins) > 1 or not _is_own(origins[0], host, tls=self._services.tls)):
+        if origins and (len(origins) > 1 or not _is_own(origins[0], host, tls=is_encrypted(connection))):
             raise Refused(ORIGIN_REFUSED)
         if access == "public":
             return None
@@ -97,13 +148,13 @@ class Door:
     def _identify(self, connection: HTTPConnection, *, has_origin: bool) -> Principal:
         access = self._services.control.access
         if key := _key(connection):
-            principal = access.by_key(key)
+            principal = access.by_key(key, visitor_of(connection))
             if principal is None:
-                count_wrong_key(connection)
+                count_wrong_key(connection, "key")
                 raise Refused(UNAUTHORIZED)
             return principal
-        token = connection.cookies.get(cookie_name(self._services))
-        principal = access.by_session(token) if token else None
+        token = session_token(connection)
+        principal = access.by_session(token, visitor_of(connection)) if token else None
         if principal is None:
             raise Refused(UNAUTHORIZED)
         is_safe = connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS

@@ -12,6 +12,7 @@ from ..control.tasks import Applied
 from ..domain import limits
 from ..domain.entities import Task, TaskStatus
 from ..domain.errors import NOT_FOUND, FieldError, Refused, invalid, invalid_fields
+from ..domain.permissions import Reach
 from ..domain.tasks import NewTask
 from ..log import queries
 from ..log.sqlite import Snapshot
@@ -19,7 +20,7 @@ from .answers import answer, next_url, shown
 from .idempotency import remembering
 from .queries import BatchesQuery
 from .routes import body_of, query_of
-from .services import principal_of, services_of
+from .services import principal_of, reach_of, refuse_beyond, services_of
 from .views import (
     AppliedView,
     BatchCreated,
@@ -38,10 +39,11 @@ CONTENT_SHOWN_MAX = 300  # characters of the first task's content; the tasks the
 async def list_batches(request: Request) -> Response:
     """List batches, newest first, with how their tasks stand."""
     query = query_of(request, BatchesQuery)
-    page, total = queries.batches_page(query.before, query.limit + 1), queries.BATCHES_TOTAL
+    reach = reach_of(request)
+    page, total = queries.batches_page(query.before, query.limit + 1, reach), queries.batches_total(reach)
     async with shown(request) as moment:
         ids = [row[0] for row in await moment.snapshot.rows(page.sql, page.parameters)]
-        batches = await _views(moment.snapshot, ids[: query.limit])
+        batches = await _views(moment.snapshot, ids[: query.limit], reach)
         counted = await moment.snapshot.row(total.sql, total.parameters)
     more = next_url(request, before=batches[-1].id) if len(ids) > query.limit else None
     return answer(batches, headers=moment.headers(total=counted[0] if counted else 0, next_url=more))
@@ -51,6 +53,8 @@ async def create_batch(request: Request) -> Response:
     """Create several tasks, all or none, in one append: `tasks`, or one `task` for each of `desktopIds`."""
     new = body_of(request, NewBatch)
     tasks = _tasks_of(new)
+    at = "/desktopIds/{index}" if new.tasks is None else "/tasks/{index}/desktopId"
+    refuse_beyond(reach_of(request), {at.format(index=index): task.desktop_id for index, task in enumerate(tasks)})
 
     def respond(created: list[Task]) -> Response:
         id = created[0].batch_id
@@ -100,9 +104,10 @@ def _as_given(errors: Sequence[FieldError]) -> list[FieldError]:
 async def read_batch(request: Request) -> Response:
     """One batch: how its tasks stand, in all and on each desktop. `GET /tasks?batchId=` lists them."""
     id: str = request.path_params["id"]
-    query = queries.batch_desktops(id)
+    reach = reach_of(request)
+    query = queries.batch_desktops(id, reach)
     async with shown(request) as moment:
-        (batch,) = await _views(moment.snapshot, [id])
+        (batch,) = await _views(moment.snapshot, [id], reach)
         rows = await moment.snapshot.rows(query.sql, query.parameters)
     by_desktop: dict[str, dict[TaskStatus, int]] = {}
     for desktop_id, status, count in rows:
@@ -112,10 +117,10 @@ async def read_batch(request: Request) -> Response:
     return answer(BatchDetail(**facts, desktops=desktops), headers=moment.headers())
 
 
-async def _views(snapshot: Snapshot, ids: list[str]) -> list[BatchView]:
+async def _views(snapshot: Snapshot, ids: list[str], reach: Reach) -> list[BatchView]:
     if not ids:
         return []
-    query, firsts = queries.batch_counts(ids), queries.first_of_batches(ids)
+    query, firsts = queries.batch_counts(ids, reach), queries.first_of_batches(ids, reach)
     counts: dict[str, dict[TaskStatus, int]] = {id: {} for id in ids}
     for id, status, count in await snapshot.rows(query.sql, query.parameters):
         counts[id][status] = count
@@ -164,7 +169,7 @@ def _applied(applied: Applied) -> Response:
 
 async def _ids(request: Request) -> list[str]:
     """The tasks of a batch. What is decided about each is decided on its newest state."""
-    query = queries.batch_tasks(request.path_params["id"])
+    query = queries.batch_tasks(request.path_params["id"], reach_of(request))
     async with services_of(request).control.log.snapshot() as snapshot:
         rows = await snapshot.rows(query.sql, query.parameters)
     if not rows:

@@ -11,12 +11,14 @@ import math
 import re
 from typing import Any, NoReturn
 
+import anyio
 import msgspec
 from starlette.requests import Request
 
 from ..domain.errors import (
     MALFORMED_BODY,
     PAYLOAD_TOO_LARGE,
+    REQUEST_TIMEOUT,
     UNSUPPORTED_MEDIA_TYPE,
     FieldError,
     Refused,
@@ -25,6 +27,8 @@ from ..domain.errors import (
 )
 from ..domain.values import Value
 
+BODY_SECONDS = 10.0  # for a body to come, and so much more for what has come
+BODY_BYTES_PER_SECOND = 16 * 1024  # a slow link; somebody who sends a byte now and then is slower
 INTEGER_MAX = 2**53  # up to which a float is exact
 DEPTH_MAX = 32  # the deepest body of ours has 4 levels
 
@@ -43,10 +47,15 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     if announced.isdigit() and (len(announced) > 15 or int(announced) > bytes_max):
         raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
     body = bytearray()
-    async for chunk in request.stream():
-        if len(body) + len(chunk) > bytes_max:
-            raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
-        body += chunk
+    begun = anyio.current_time()
+    with anyio.move_on_after(BODY_SECONDS) as patience:
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > bytes_max:
+                raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
+            body += chunk
+            patience.deadline = begun + BODY_SECONDS + len(body) / BODY_BYTES_PER_SECOND
+    if patience.cancelled_caught:
+        raise Refused(REQUEST_TIMEOUT, seconds=round(anyio.current_time() - begun))
     if body:
         _check_type(request)
     return bytes(body)

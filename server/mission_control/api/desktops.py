@@ -17,7 +17,7 @@ from .answers import answer, next_url, no_content, shown
 from .idempotency import remembering
 from .queries import DesktopsQuery, StopQuery
 from .routes import body_of, query_of
-from .services import Services, principal_of, services_of
+from .services import Services, principal_of, reach_of, services_of
 from .versions import wanted_version
 from .views import CheckView, DesktopView
 
@@ -29,8 +29,9 @@ def _view(services: Services, desktop: Desktop) -> DesktopView:
 async def list_desktops(request: Request) -> Response:
     """List desktops, newest first. Removed ones only with `removed=true`."""
     query, services = query_of(request, DesktopsQuery), services_of(request)
-    page = queries.desktops_page(query.before, query.limit + 1, removed=query.removed)
-    total = queries.desktops_total(removed=query.removed)
+    reach = reach_of(request)
+    page = queries.desktops_page(query.before, query.limit + 1, removed=query.removed, reach=reach)
+    total = queries.desktops_total(removed=query.removed, reach=reach)
     async with shown(request) as moment:
         rows = await moment.snapshot.rows(page.sql, page.parameters)
         counted = await moment.snapshot.row(total.sql, total.parameters)
@@ -45,6 +46,7 @@ async def create_desktop(request: Request) -> Response:
     A host that cannot be reached is added all the same, and shows in `error` why.
     """
     services, new = services_of(request), body_of(request, NewDesktop)
+    await services.control.journal.ready()
     services.control.desktops.check_new(new)
     offered, error = await _offered(services, new.ssh)
 
@@ -96,7 +98,7 @@ async def edit_desktop(request: Request) -> Response:
 def _address(ssh: Ssh) -> NewSsh:
     """The address alone, as far as asking a host for its keys needs it: no secret is read for that."""
     auth: AnyAuth = ConfigAuth() if ssh.auth.kind == "config" else AgentAuth()
-    return NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, auth=auth)
+    return NewSsh(host=ssh.host, port=ssh.port, username=ssh.username, jump=ssh.jump, auth=auth)
 
 
 async def remove_desktop(request: Request) -> Response:

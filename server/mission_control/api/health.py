@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.errors import LOG_UNAVAILABLE, NOT_READY, SHUTTING_DOWN, Refused
-from .answers import answer
+from ..log.heads import head_of
+from .answers import answer, shown
 from .services import services_of
 from .views import Health
 
@@ -26,3 +27,11 @@ async def readyz(request: Request) -> Response:
     if not services.is_ready():
         raise Refused(NOT_READY)
     return answer(Health())
+
+
+async def read_head(request: Request) -> Response:
+    """The newest position of the log with the chain's digest there: noted elsewhere, it shows later whether what came
+    before it was changed (`mission-control log verify --head FILE`)."""
+    async with shown(request) as moment:
+        head = await head_of(moment.snapshot, services_of(request).control.log.log_id)
+    return answer(head, headers=moment.headers())

@@ -19,7 +19,9 @@ async def list_keys(request: Request) -> Response:
     async with shown(request) as moment:
         rows = await moment.snapshot.rows("select doc from keys order by id desc")
     keys = [key for row in rows if not (key := json.decode(row[0], type=Key)).revoked_at]
-    return answer([KeyView.of(key) for key in keys], headers=moment.headers(total=len(keys)))
+    access = services_of(request).control.access
+    views = [KeyView.of(key, use=access.last_use(key.id)) for key in keys]
+    return answer(views, headers=moment.headers(total=len(views)))
 
 
 async def create_key(request: Request) -> Response:

@@ -20,7 +20,7 @@ from ..domain.errors import REFUSALS, Refusal
 from ..domain.events import EVENTS
 from ..domain.permissions import NEEDED
 from ..domain.values import Value
-from ..streams.wire import Subscribe, Unsubscribe
+from ..streams.wire import Show, Subscribe, Unsubscribe
 from .answers import raw_answer
 from .bodies import Nothing
 from .idempotency import KEY_CHARACTERS_MAX
@@ -30,6 +30,9 @@ from .routes import WITH_BODY, Route
 from .services import services_of
 from .views import Envelope
 
+MESSAGES = (Subscribe, Unsubscribe, Show)
+"""What a client may say on the WebSocket."""
+
 REFERENCE = "#/components/schemas/{name}"
 
 HEADERS = {
@@ -37,6 +40,7 @@ HEADERS = {
     "Mission-Control-Log": ("string", "The log that the position belongs to."),
     "Mission-Control-Total": ("integer", "How many there are in all."),
     "Mission-Control-Position": ("integer", "Bytes recorded of the run; ask for output after it to go on."),
+    "Mission-Control-Removed": ("string", "`true` when recorded output was removed; what came before that is absent."),
     "Mission-Control-Lines": ("integer", "Display lines of the run so far, the one that has not ended included."),
     "Mission-Control-From": ("integer", "The number of the first row's line."),
     "Mission-Control-Style": (
@@ -106,7 +110,7 @@ def describe(table: Sequence[Route], version: str) -> dict[str, Any]:
 def _kinds(table: Iterable[Route]) -> list[Any]:
     """Every type that the description names, each once."""
     found: dict[str, Any] = {}
-    for kind in (Problem, Envelope, Subscribe, Unsubscribe, *EVENTS.values()):
+    for kind in (Problem, Envelope, *MESSAGES, *EVENTS.values()):
         found[_key(kind)] = kind
     for route in table:
         for kind in (route.answer.type, route.body):
@@ -124,9 +128,14 @@ def _all_kinds(kind: type[Value]) -> Iterable[type[Value]]:
 
 def _require_what_is_always_there(components: dict[str, Any], bodies: Iterable[Any]) -> None:
     """In what the server sends, a field with a default is there all the same; only in requests it may be left out."""
-    _, sent_to_us = msgspec.json.schema_components([body for body in bodies if body is not Nothing])
+    said = (body for body in bodies if body is not Nothing)
+    _, sent_to_us = msgspec.json.schema_components([*said, *MESSAGES])
     for name, schema in components.items():
-        if name not in sent_to_us and name not in (Subscribe.__name__, Unsubscribe.__name__) and "properties" in schema:
+        if (
+            name not in sent_to_us
+            and name not in (Subscribe.__name__, Unsubscribe.__name__, Show.__name__)
+            and "properties" in schema
+        ):
             there = [field for field, of in schema["properties"].items() if "default" in of or "const" in of]
             schema["required"] = sorted({*schema.get("required", []), *there})
 
@@ -153,7 +162,7 @@ def _operation(route: Route, schema_of: dict[str, Any], links: dict[str, Any]) -
         operation["requestBody"] = {"required": True, "content": content}
     if route.method == "WEBSOCKET":
         operation["x-websocket"] = {
-            "fromClient": [schema_of[_key(kind)] for kind in (Subscribe, Unsubscribe)],
+            "fromClient": [schema_of[_key(kind)] for kind in MESSAGES],
             "events": schema_of[_key(Envelope)],
         }
     return operation

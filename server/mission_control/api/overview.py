@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.entities import Approval, Desktop
+from ..domain.permissions import Reach
 from ..domain.times import microseconds, rfc3339
 from ..log import queries
 from ..log.sqlite import Snapshot
 from .answers import answer, shown
 from .queries import OverviewQuery
 from .routes import query_of
-from .services import services_of
+from .services import reach_of, services_of
 from .views import AgeCount, Durations, Failing, Hour, Overview, StatusCounts, WaitingApprovals
 
 SECOND_US = 1_000_000
@@ -31,16 +32,18 @@ async def read_overview(request: Request) -> Response:
     now = microseconds(services.control.journal.now())
     first_hour = now - now % HOUR_US - (hours_count - 1) * HOUR_US
     since = rfc3339(now - hours_count * HOUR_US)
-    ended, by_hour = queries.ended_since(since), queries.ended_by_hour(rfc3339(first_hour))
-    durations, failing = queries.durations_since(since), queries.failing_since(since, FAILING_MAX)
+    reach = reach_of(request)
+    listed, fleet = queries.task_counts(reach), queries.desktops_page(None, -1, removed=False, reach=reach)
+    ended, by_hour = queries.ended_since(since, reach), queries.ended_by_hour(rfc3339(first_hour), reach)
+    durations, failing = queries.durations_since(since, reach), queries.failing_since(since, FAILING_MAX, reach)
     async with shown(request) as moment:
-        counts = dict(await moment.snapshot.rows("select status, count from task_counts"))
+        counts = dict(await moment.snapshot.rows(listed.sql, listed.parameters))
         endings = dict(await moment.snapshot.rows(ended.sql, ended.parameters))
         hours = await moment.snapshot.rows(by_hour.sql, by_hour.parameters)
         took = [row[0] for row in await moment.snapshot.rows(durations.sql, durations.parameters)]
         failed = await moment.snapshot.rows(failing.sql, failing.parameters)
-        waiting = await _waiting(moment.snapshot, now)
-        rows = await moment.snapshot.rows("select doc from desktops where removed = 0")
+        waiting = await _waiting(moment.snapshot, now, reach)
+        rows = await moment.snapshot.rows(fleet.sql, fleet.parameters)
     desktops = [msgspec.json.decode(row[0], type=Desktop) for row in rows]
     running = [desktop for desktop in desktops if desktop.status == "running"]
     metrics = [found for desktop in running if (found := services.metrics().get(desktop.id))]
@@ -64,9 +67,9 @@ async def read_overview(request: Request) -> Response:
     return answer(overview, headers=moment.headers())
 
 
-async def _waiting(snapshot: Snapshot, now_us: int) -> WaitingApprovals:
+async def _waiting(snapshot: Snapshot, now_us: int, reach: Reach) -> WaitingApprovals:
     """The approvals that wait, in groups by their age."""
-    query = queries.waiting_ages([now_us - seconds * SECOND_US for seconds in AGES_SECONDS[1:]])
+    query = queries.waiting_ages([now_us - seconds * SECOND_US for seconds in AGES_SECONDS[1:]], reach)
     row = await snapshot.row(query.sql, query.parameters)
     assert row is not None
     count, oldest, *younger = row

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..domain.errors import INTERNAL_ERROR, LOG_UNAVAILABLE, Refused
 from ..domain.values import Value
 from ..log.event_log import LogUnavailable
+from .connections import Ended, cut
 
 _logger = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ def _fields_of(refused: Refused) -> dict[str, str]:
             return {"Allow": str(refused.facts["allowed"])}
         case 426:
             return {"Upgrade": "websocket", "Connection": "Upgrade"}
+        case 408 | 413:
+            return {"Connection": "close"}  # what is still on its way is not waited for
         case 429:
             return {"Retry-After": str(refused.facts["seconds"])}
         case _:
@@ -114,6 +117,8 @@ class Problems:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             pass
+        except Ended:
+            await cut(scope, receive)
         except Exception as error:
             refused = _refusal_of(error, scope)
             if has_begun:

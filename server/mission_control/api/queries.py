@@ -157,6 +157,12 @@ class DesktopsQuery(Value, frozen=True, forbid_unknown_fields=True):
     limit: Limit = limits.LIST_LIMIT_MAX
 
 
+class SessionsQuery(Value, frozen=True, forbid_unknown_fields=True):
+    """`others` spares the session that asks."""
+
+    others: bool = False
+
+
 class StopQuery(Value, frozen=True, forbid_unknown_fields=True):
     """`drain=false` cancels what runs there."""
 

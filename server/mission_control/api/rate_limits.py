@@ -1,13 +1,20 @@
-"""Limits on how often: requests of one key or session, and wrong keys from one address. Both are token buckets."""
+"""Limits on how often and how much at once: requests of one key or session, wrong keys from one address (both token
+buckets), and streams that one key or person holds open."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from ..domain.errors import TOO_MANY_STREAMS, Refused
+
+REQUESTS_PER_MINUTE = 6000  # of one key or session
+STREAMS_PER_KEY = 500  # sockets and event streams at once: a hall of screens, not a leak
+STREAM_RETRY_SECONDS = 5  # after which one may have ended
 WRONG_KEYS_PER_MINUTE = 10  # from one address; a right key opens all the same, so nobody can lock others out
 HOLDERS_MAX = 10_000  # buckets in memory; the one unused longest gives way, and would be nearly full again anyway
 WINDOW_SECONDS = 60
@@ -49,3 +56,24 @@ class RateLimit:
             "ratelimit-policy": f'"default";q={self.per_minute};w={WINDOW_SECONDS}',
             "ratelimit": f'"default";r={taken.remaining};t={taken.reset_seconds}',
         }
+
+
+class OpenStreams:
+    """So many streams at once for each holder."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def held(self, holder: str) -> Generator[None]:
+        """One more, while this is entered. Raises Refused beyond the limit; 0 is none."""
+        if self._most and self._open[holder] >= self._most:
+            raise Refused(TOO_MANY_STREAMS, count=self._most, seconds=STREAM_RETRY_SECONDS)
+        self._open[holder] += 1
+        try:
+            yield
+        finally:
+            self._open[holder] -= 1
+            if not self._open[holder]:
+                del self._open[holder]

@@ -6,22 +6,36 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from ..control.access import Principal
 from ..domain import limits
-from ..domain.errors import METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
+from ..domain.errors import KEY_RESTRICTED, METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
 from ..domain.permissions import Permission
+from ..log import queries
 from .bodies import Nothing, decode_body, read_body
 from .idempotency import Idempotency, Once
 from .queries import NoQuery, decode_query
-from .services import services_of
+from .services import reach_of, services_of
 
 Access = Permission | Literal["public"]
 Method = Literal["GET", "POST", "PATCH", "DELETE", "WEBSOCKET"]
+
+About = Literal["a task", "a desktop", "a batch", "several", "no desktop", "everything"]
+"""What a route shows or changes, for a key that reaches only some desktops.
+
+The thing that its `{id}` names is looked at before the handler is called; of several, the handler leaves out or refuses
+what is out of reach; a route that is about no desktop is the same for all; one about everything is refused.
+"""
+_BY_PATH: dict[str, About] = {
+    "/api/mission-control/tasks/{id}": "a task",
+    "/api/mission-control/batches/{id}": "a batch",
+    "/api/desktops/{id}": "a desktop",
+}
 
 WITH_BODY = frozenset(("POST", "PATCH"))
 
@@ -53,6 +67,16 @@ class Route:
     refusals: tuple[Refusal, ...] = ()  # beside those that every route of its kind has
     once: bool = False  # takes an Idempotency-Key
     streams: bool = False  # answers without end: no HEAD
+    about: About | None = None  # None: what the path says
+
+    @property
+    def concerns(self) -> About:
+        """What the route is about, for keys that reach only some desktops; what says nothing is not for them."""
+        if self.about is None and "{id}" in self.path:
+            for prefix, about in _BY_PATH.items():
+                if self.path.startswith(prefix):
+                    return about
+        return self.about or "everything"
 
 
 def body_of(request: Request, kind: type[V]) -> V:
@@ -91,6 +115,16 @@ class Routes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route, scope["path_params"] = self._find(scope)
+        principal: Principal | None = scope["state"]["principal"]
+        if principal is not None and principal.labels:
+            await _check_reach(route, HTTPConnection(scope))
+        if principal is None or not (route.streams or route.method == "WEBSOCKET"):
+            await self._serve(route, scope, receive, send)
+            return
+        with scope["state"]["streams"].held(principal.id):
+            await self._serve(route, scope, receive, send)
+
+    async def _serve(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         if route.method == "WEBSOCKET":
             await route.handler(WebSocket(scope, receive, send))  # type: ignore[arg-type]
             return
@@ -138,6 +172,25 @@ class Routes:
             return response
         finally:
             self._once.end(once)
+
+
+async def _check_reach(route: Route, connection: HTTPConnection) -> None:
+    """Refuse what a key that is restricted to some desktops does not reach, as if it were not there."""
+    if route.access == "public" or route.concerns in ("several", "no desktop"):
+        return
+    if route.concerns == "everything":
+        raise Refused(KEY_RESTRICTED)
+    reach, id = reach_of(connection), connection.path_params["id"]
+    assert reach is not None, "only a restricted key is checked"
+    if route.concerns == "a desktop":
+        is_there = id in reach
+    else:
+        query = queries.desktop_of_task(id) if route.concerns == "a task" else queries.batch_counts([id], reach)
+        async with services_of(connection).control.log.snapshot() as snapshot:
+            row = await snapshot.row(query.sql, query.parameters)
+        is_there = row is not None and (route.concerns == "a batch" or row[0] in reach)
+    if not is_there:
+        raise Refused(NOT_FOUND, kind=route.concerns.partition(" ")[2], id=id)
 
 
 def is_api(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,15 +10,17 @@ from typing import Protocol
 import anyio
 from starlette.requests import HTTPConnection
 
-from ..control.access import Principal
+from ..control.access import Principal, Visitor
 from ..control.door import Control
 from ..domain.desktops import NewSsh
 from ..domain.entities import Desktop, HostKey
+from ..domain.errors import FieldError, invalid_fields
+from ..domain.permissions import Reach
 from ..domain.watching import CheckReport, Metrics
 from ..streams.find import Finder
 from ..streams.frames import Frames
-
-REQUESTS_PER_MINUTE = 6000
+from .proxies import Proxies
+from .rate_limits import REQUESTS_PER_MINUTE, STREAMS_PER_KEY, WRONG_KEYS_PER_MINUTE
 
 
 class Probe(Protocol):
@@ -50,6 +52,9 @@ class Services:
     frames: Frames = field(default_factory=Frames)  # what sockets share
     url: str = ""  # where people find this server
     requests_per_minute: int = REQUESTS_PER_MINUTE  # of one key or session; 0 is no limit
+    wrong_keys_per_minute: int = WRONG_KEYS_PER_MINUTE  # from one address; 0 is no limit
+    streams_per_key: int = STREAMS_PER_KEY  # at once, of one key or person; 0 is no limit
+    proxies: Proxies = ()  # whose word about where a request comes from is taken
 
 
 def services_of(connection: HTTPConnection) -> Services:
@@ -62,3 +67,26 @@ def principal_of(connection: HTTPConnection) -> Principal:
     principal = connection.scope["state"]["principal"]
     assert principal is not None, "a public route has no principal"
     return principal
+
+
+def reach_of(connection: HTTPConnection) -> Reach:
+    """The desktops that who asks sees and acts on now; None is all of them."""
+    return services_of(connection).control.access.reach(principal_of(connection))
+
+
+def visitor_of(connection: HTTPConnection) -> Visitor:
+    """Where a request comes from."""
+    return Visitor(connection.client.host if connection.client else None, connection.headers.get("user-agent"))
+
+
+def is_encrypted(connection: HTTPConnection) -> bool:
+    """Whether the browser's side of the connection has TLS: here, or at a proxy that is trusted."""
+    return services_of(connection).tls or connection.scope["scheme"] in ("https", "wss")
+
+
+def refuse_beyond(reach: Reach, named: Mapping[str, str]) -> None:
+    """Refuse a body that names desktops out of reach, by JSON pointer, in the words of one that does not exist."""
+    if reach is not None and (
+        errors := [FieldError(at, f"there is no desktop {id}") for at, id in named.items() if id not in reach]
+    ):
+        raise invalid_fields(errors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import anyio
@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ..control.access import Principal
 from ..domain.entities import Desktop
 from ..domain.errors import invalid
 from ..domain.filters import Filter, types_of
 from ..log.event_log import StoredEvent
 from ..streams.cursor import follow
-from .services import Services, principal_of, services_of
+from .connections import CUT_SECONDS, Ended, cut
+from .services import Services, principal_of, reach_of, services_of
 
 COMMENT_SECONDS = 15.0  # keeps proxies from closing a quiet stream
 STALL_SECONDS = 60.0  # a reader that takes nothing for so long is cut; it comes back with its Last-Event-ID
@@ -29,12 +31,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, services: Services, chunks: AsyncGenerator[bytes, None], is_allowed: Callable[[], bool]) -> None:
+    def __init__(self, services: Services, chunks: AsyncGenerator[bytes, None], principal: Principal) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._services = services
         self._chunks = chunks
-        self._is_allowed = is_allowed
+        self._principal = principal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -60,23 +62,28 @@ class EventStream(Response):
                     await self._services.stopping.wait()
                     group.cancel_scope.cancel()
 
-                async def break_silence() -> None:
-                    while self._is_allowed():
-                        await anyio.sleep(2)
-                        if anyio.current_time() - quiet_since >= COMMENT_SECONDS:
-                            await write(b":\n\n")
+                async def leave_with_key() -> None:
+                    await self._services.control.access.ended(self._principal)
                     group.cancel_scope.cancel()
 
-                for watch in (leave_with_reader, leave_with_server, break_silence):
+                async def break_silence() -> None:
+                    while True:
+                        await anyio.sleep(max(quiet_since + COMMENT_SECONDS - anyio.current_time(), 0.1))
+                        if anyio.current_time() - quiet_since >= COMMENT_SECONDS:
+                            await write(b":\n\n")
+
+                for watch in (leave_with_reader, leave_with_server, leave_with_key, break_silence):
                     group.start_soon(watch)
                 await write(b": connected\n\n")
                 async with aclosing(self._chunks) as chunks:
                     async for chunk in chunks:
                         await write(chunk)
-        except* TimeoutError:
-            pass  # it takes nothing: cut, which is no fault of ours
-        with anyio.move_on_after(1, shield=True):
+        except* (TimeoutError, Ended):
+            pass  # it takes nothing, or may no longer: cut, which is no fault of ours
+        with anyio.move_on_after(CUT_SECONDS, shield=True) as farewell:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if farewell.cancelled_caught:
+            await cut(scope, receive)
 
 
 async def activity_stream(request: Request) -> Response:
@@ -85,22 +92,20 @@ async def activity_stream(request: Request) -> Response:
         types=_types(request),
         task_id=request.query_params.get("taskId"),
         desktop_id=request.query_params.get("desktopId"),
+        reach=reach_of(request),
     )
-    services = services_of(request)
-    after = _after(request, services)
-    return _stream(request, _messages(services, after, wanted))
+    after = _after(request, services_of(request))
+    return _stream(request, _messages(request, after, wanted))
 
 
 async def desktops_stream(request: Request) -> Response:
     """Follow the desktops: `desktop.status`, `desktop.agentReady`, and `desktop.metrics` as they are measured."""
-    services = services_of(request)
-    wanted = Filter(types=types_of(["desktop.*"]))
-    return _stream(request, _desktop_messages(services, _after(request, services), wanted))
+    wanted = Filter(types=types_of(["desktop.*"]), reach=reach_of(request))
+    return _stream(request, _desktop_messages(request, _after(request, services_of(request)), wanted))
 
 
 def _stream(request: Request, chunks: AsyncGenerator[bytes, None]) -> EventStream:
-    services, principal = services_of(request), principal_of(request)
-    return EventStream(services, chunks, lambda: services.control.access.is_valid(principal))
+    return EventStream(services_of(request), chunks, principal_of(request))
 
 
 def _types(request: Request) -> frozenset[str] | None:
@@ -125,28 +130,34 @@ def _after(request: Request, services: Services) -> int | None:
 
 
 async def _pages(
-    services: Services, after: int | None, wanted: Filter
+    request: Request, after: int | None, wanted: Filter
 ) -> AsyncGenerator[tuple[bytes, list[StoredEvent]]]:
     """What to say first, then the events as they come."""
-    log = services.control.log
-    opening = b""
-    if after is None:  # a position of another log, or of the future: say so, and go on from now
-        after = log.head
-        opening = b"event: reset\ndata: %s\n\n" % _encode({"logId": log.log_id, "head": after})
-    yield opening, []
-    async with aclosing(follow(log, after, wanted)) as steps:
-        async for events, _, _ in steps:
-            yield b"", events
+    log = services_of(request).control.log
+    while True:
+        opening = b""
+        if after is None:  # a position of another log, or of the future: say so, and go on from now
+            after = log.head
+            opening = b"event: reset\ndata: %s\n\n" % _encode({"logId": log.log_id, "head": after})
+        yield opening, []
+        async with aclosing(follow(log, after, wanted)) as steps:
+            async for events, _, _ in steps:
+                reach = reach_of(request)
+                if reach != wanted.reach:  # what was shown may be out of sight now: read anew
+                    after, wanted = None, msgspec.structs.replace(wanted, reach=reach)
+                    break
+                yield b"", events
 
 
-async def _messages(services: Services, after: int | None, wanted: Filter) -> AsyncGenerator[bytes, None]:
-    async for opening, events in _pages(services, after, wanted):
+async def _messages(request: Request, after: int | None, wanted: Filter) -> AsyncGenerator[bytes, None]:
+    async for opening, events in _pages(request, after, wanted):
         if data := opening + b"".join(b"id: %d\ndata: %s\n\n" % (event.seq, event.envelope()) for event in events):
             yield data
 
 
-async def _desktop_messages(services: Services, after: int | None, wanted: Filter) -> AsyncGenerator[bytes, None]:
-    async for opening, events in _pages(services, after, wanted):
+async def _desktop_messages(request: Request, after: int | None, wanted: Filter) -> AsyncGenerator[bytes, None]:
+    services = services_of(request)
+    async for opening, events in _pages(request, after, wanted):
         if data := opening + b"".join(_desktop_message(services, event) for event in events):
             yield data
 

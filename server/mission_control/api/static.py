@@ -19,8 +19,9 @@ from ..domain.errors import NOT_FOUND, Refused
 from .services import services_of
 
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
 )
 IMMUTABLE = "public, max-age=31536000, immutable"  # names under /assets/ carry a digest of what is in them
 MEDIA_TYPES = {

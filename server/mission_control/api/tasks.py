@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import anyio
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -25,7 +26,7 @@ from .idempotency import remembering
 from .output import OutputReader
 from .queries import CancelQuery, EventsQuery, FindQuery, LinesQuery, OutputQuery, TasksQuery, event_types
 from .routes import body_of, query_of
-from .services import principal_of, services_of
+from .services import principal_of, reach_of, refuse_beyond, services_of
 from .versions import wanted_version
 from .views import Review, TaskView
 
@@ -48,6 +49,7 @@ async def list_tasks(request: Request) -> Response:
         query.created_by,
         _moment("/since", query.since),
         _moment("/until", query.until),
+        reach_of(request),
     )
     if query.order == "queue" and (query.before or query.status not in ((), ("running",))):
         raise invalid("/order", "is queue, which lists running tasks only, without before")
@@ -80,6 +82,7 @@ async def create_task(request: Request) -> Response:
         return answer(TaskView.of(tasks[0]), 201, {"Location": location})
 
     new, actor = body_of(request, NewTask), principal_of(request).actor
+    refuse_beyond(reach_of(request), {"/desktopId": new.desktop_id})
     return respond(await services.control.tasks.create([new], actor, remember=remembering(request, respond)))
 
 
@@ -94,6 +97,8 @@ async def edit_task(request: Request) -> Response:
     """Edit a pending task. With `If-Match: VERSION`, only if it is still that version."""
     control, id = services_of(request).control, request.path_params["id"]
     changes, version = body_of(request, TaskEdit), wanted_version(request)
+    if changes.desktop_id is not UNSET:
+        refuse_beyond(reach_of(request), {"/desktopId": changes.desktop_id})
     return answer(TaskView.of(await control.tasks.edit(id, changes, principal_of(request).actor, version=version)))
 
 
@@ -198,6 +203,18 @@ async def task_output(request: Request) -> Response:
     return StreamingResponse(pieces, headers=headers, media_type=media_type)
 
 
+async def remove_output(request: Request) -> Response:
+    """Remove what was recorded of a task's runs: output, progress, an agent's raw answers. Not while it runs.
+
+    That they were stays: their sizes, digests and places in the chain of the log. When this answers, the bytes are gone
+    from the database. Pages of lines that a browser was told it may keep, and backups, are not reached.
+    """
+    services = services_of(request)
+    await services.control.tasks.remove_output(request.path_params["id"], principal_of(request).actor)
+    services.frames.forget()
+    return no_content()
+
+
 async def task_lines(request: Request) -> Response:
     """Display lines of a task's output, for viewers: one JSON array `[stream, text, ms]` a row.
 
@@ -252,7 +269,8 @@ async def find_in_output(request: Request) -> Response:
 
 def _output_headers(moment: Shown, task: TaskView) -> dict[str, str]:
     position = {"Mission-Control-Position": str(task.output_bytes), "Cache-Control": "no-store"}
-    return moment.headers() | position
+    removed = {"Mission-Control-Removed": "true"} if task.output_removed_at else {}
+    return moment.headers() | position | removed
 
 
 async def _task(snapshot: Snapshot, id: str) -> TaskView:

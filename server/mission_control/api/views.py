@@ -7,8 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from ..control.access import Session, Use
 from ..domain import limits
 from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus, TaskType
+from ..domain.events import SignInMethod
 from ..domain.keys import PREFIX
 from ..domain.shapes import Feedback, Id
 from ..domain.tasks import NewTask
@@ -196,33 +198,74 @@ class Me(Value, frozen=True, kw_only=True):
     name: str
     kind: PrincipalKind
     role: Role
+    desktop_labels: tuple[str, ...] = ()
+    session_id: str | None = None
     server_id: str
     log_id: str
     version: str
 
 
+class SessionView(Value, frozen=True, kw_only=True):
+    """A signed-in browser; `current` is the one that asks."""
+
+    id: str
+    actor: Actor
+    role: Role
+    key_id: str | None
+    method: SignInMethod
+    created_at: Time
+    last_used_at: Time
+    expires_at: Time
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+    @staticmethod
+    def of(session: Session, current_id: str | None) -> SessionView:
+        """A session as it stands."""
+        return SessionView(
+            id=session.id,
+            actor=session.principal.actor.who,
+            role=session.principal.role,
+            key_id=session.principal.key_id,
+            method=session.method,
+            created_at=session.created_at,
+            last_used_at=session.seen_at,
+            expires_at=session.expires_at,
+            address=session.address,
+            user_agent=session.user_agent,
+            current=session.id == current_id,
+        )
+
+
 class KeyView(Value, frozen=True, kw_only=True):
-    """An API key, masked."""
+    """An API key, masked. With `desktopLabels` it reaches only the desktops that carry one of them."""
 
     id: str
     name: str
     role: Role
+    desktop_labels: tuple[str, ...]
     key: str
     last4: str
     created_at: Time
     expires_at: Time | None
+    last_used_at: Time | None = None
+    last_used_from: str | None = None
 
     @staticmethod
-    def of(key: Key, secret: str | None = None) -> KeyView:
+    def of(key: Key, secret: str | None = None, use: Use | None = None) -> KeyView:
         """A key masked to its last 4 characters, or, once, as it is."""
         return KeyView(
             id=key.id,
             name=key.name,
             role=key.role,
+            desktop_labels=key.desktop_labels,
             key=secret or f"{PREFIX}…{key.last4}",
             last4=key.last4,
             created_at=key.created_at,
             expires_at=key.expires_at,
+            last_used_at=use.at if use else None,
+            last_used_from=use.address if use else None,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Collection
+
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -10,6 +12,7 @@ from ..log import queries
 from ..log.event_log import StoredEvent
 from ..streams import wire
 from ..streams.live_socket import PeerStalled, Socket
+from .connections import CUT_SECONDS
 from .services import principal_of, services_of
 from .websocket_protocol import TEXT_BYTES
 
@@ -20,13 +23,19 @@ async def activity_ws(websocket: WebSocket) -> None:
     access = services.control.access
     await websocket.accept()
 
-    async def recent(wanted: Filter, until: int) -> list[StoredEvent]:
-        tasks = [task for task in services.control.journal.state.tasks.values() if task.status == "running"]
+    def metrics() -> list[object]:
+        reach = access.reach(principal)
+        return [newest for id, newest in services.metrics().items() if reach is None or id in reach]
+
+    async def recent(wanted: Filter, until: int, task_ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
+        known = services.control.journal.state.tasks
+        some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
+        tasks = [task for task in some if task.status == "running"]
         seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
         async with services.control.log.snapshot() as snapshot:
-            newest = [queries.newest_output(id, until) for id in seen]
-            found = [await snapshot.events(query.sql, query.parameters) for query in newest]
-            return [event for events in found for event in reversed(events)]
+            for id in seen:
+                query = queries.newest_output(id, until)
+                yield (await snapshot.events(query.sql, query.parameters))[::-1]
 
     async def send(data: bytes) -> None:
         await websocket.send({"type": "websocket.send", "text": data.decode()})
@@ -38,8 +47,9 @@ async def activity_ws(websocket: WebSocket) -> None:
         services.control.log,
         send_as_it_is if TEXT_BYTES in websocket.scope.get("extensions", ()) else send,
         hello={"version": services.version, "serverId": services.control.log.server_id},
-        metrics=lambda: list(services.metrics().values()),
+        metrics=metrics,
         is_allowed=lambda: access.is_valid(principal),
+        reach=lambda: access.reach(principal),
         recent=recent,
         frames=services.frames,
     )
@@ -61,7 +71,12 @@ async def activity_ws(websocket: WebSocket) -> None:
                 code = wire.RESTARTING
                 group.cancel_scope.cancel()
 
+            async def sign_out() -> None:
+                await access.ended(principal)
+                group.cancel_scope.cancel()
+
             group.start_soon(restart)
+            group.start_soon(sign_out)
             await socket.serve(receive)
             group.cancel_scope.cancel()
     except* PeerStalled:
@@ -69,7 +84,7 @@ async def activity_ws(websocket: WebSocket) -> None:
     except* WebSocketDisconnect:
         is_gone = True
     if not is_gone and websocket.client_state is not WebSocketState.DISCONNECTED:
-        with anyio.move_on_after(1, shield=True):
+        with anyio.move_on_after(CUT_SECONDS, shield=True):
             try:
                 await websocket.close(code)
             except (RuntimeError, WebSocketDisconnect):

@@ -12,26 +12,43 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from .connections import CUT_SECONDS, reset
+
 TEXT_BYTES = "mission_control.text_bytes"
 """The key of such text in a `websocket.send` message, and the ASGI extension that says it is understood."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Sends `TEXT_BYTES` in one frame, without a copy."""
+    """Sends `TEXT_BYTES` in one frame, without a copy; and what is closed here is gone soon, whatever the peer does."""
 
     async def run_asgi(self) -> None:
         cast(dict[str, Any], self.scope)["extensions"][TEXT_BYTES] = {}
         await super().run_asgi()
+        self._cut_soon()
 
     async def send(self, message: Any) -> None:
         data: bytes | None = message.get(TEXT_BYTES)
         if data is None:
+            if message["type"] == "websocket.close":
+                self._cut_soon()
             await super().send(message)
             return
         await self.writable.wait()
         if self.disconnected or self.conn.state is not State.OPEN:
             raise ClientDisconnected
         self.transport.writelines((header(len(data)), data))
+
+    def _cut_soon(self) -> None:
+        """Neither a peer that does not answer nor one that takes nothing keeps a closed socket open.
+
+        The transport's own `close` would wait until its buffer is empty.
+        """
+        if not self.disconnected:
+            self.loop.call_later(CUT_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        if not self.disconnected:
+            reset(self.transport)
 
 
 def header(size: int) -> bytes:

@@ -85,6 +85,7 @@ def list_(
         "mission-control desktops add build-1            (an alias of ~/.ssh/config on the server's machine)",
         "mission-control desktops add me@mac --password --agent-url http://127.0.0.1:18789/v1 --agent-token-file token",
         "mission-control desktops add ci@10.0.0.7:2222 --accept-fingerprint SHA256:…",
+        "mission-control desktops add me@build-7 --known-hosts ~/.ssh/known_hosts --jump bastion",
     )
 )
 def add(
@@ -118,6 +119,18 @@ def add(
     accept_fingerprint: Annotated[
         str | None, Parameter(metavar="SHA256:…", help="Accept exactly this host key, instead of asking.")
     ] = None,
+    known_hosts: Annotated[
+        Path | None,
+        Parameter(help="Trust the host as this file says, as ~/.ssh/known_hosts: keys, @cert-authority, @revoked."),
+    ] = None,
+    host_authority: Annotated[
+        Path | None,
+        Parameter(help="Trust the host if this public key, such as ca.pub, signed its host certificate."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, Parameter(help="Certificate for --identity. [default: IDENTITY-cert.pub, if it is there]")
+    ] = None,
+    jump: Annotated[str | None, Parameter(metavar="DESKTOP", help="Desktop that the way leads through.")] = None,
     json: AsJson = False,
     server: Connection = HERE,
 ) -> int:
@@ -134,11 +147,21 @@ def add(
         raise Failed(f"{error}.", USAGE) from None
     ssh: dict[str, object] = {
         "host": where.host,
-        "auth": _auth(target, identity, password=password, agent=ssh_agent, config=ssh_config),
+        "auth": _auth(target, identity, certificate, password=password, agent=ssh_agent, config=ssh_config),
     }
     ssh |= {key: value for key, value in (("port", where.port), ("username", where.username)) if value is not None}
+    if sum(given is not None for given in (accept_fingerprint, known_hosts, host_authority)) > 1:
+        raise Failed("Choose one of --accept-fingerprint, --known-hosts and --host-authority.", USAGE)
     if accept_fingerprint:
         ssh["hostKeyFingerprint"] = accept_fingerprint
+    if host_authority:
+        ssh["hostAuthority"] = _public_key(host_authority)
+    known: Known | None = None
+    if known_hosts:
+        known = known_in(_read_secret(known_hosts, "file"), where, str(known_hosts))
+        ssh["revokedHostKeys"] = known.revoked
+        if known.authority:
+            ssh["hostAuthority"] = known.authority
     body: dict[str, object] = {"name": name or where.host, "ssh": ssh}
     if agent_url:
         agent = {
@@ -159,9 +182,11 @@ def add(
     if concurrent is not None:
         body["maxConcurrentTasks"] = concurrent
     with open_client(server) as client:
+        if jump:
+            ssh["jump"] = find_desktop(client, jump).id
         desktop = decoded(client.post_once(PATH, body), Desktop)
         if desktop.status == "pending":
-            fingerprint = _confirmed(client, desktop)
+            fingerprint = _confirmed(client, desktop, known)
             change = {"ssh": {"hostKeyFingerprint": fingerprint}}
             desktop = decoded(client.patch(desktop_path(desktop.id), change), Desktop)
         desktop = _wait_until_ready(client, desktop)
@@ -198,10 +223,51 @@ def remove(desktop: DesktopName, /, *, server: Connection = HERE) -> None:
         print(id)
 
 
-def _auth(target: str, identity: Path | None, *, password: bool, agent: bool, config: bool) -> dict[str, str]:
+class Known(NamedTuple):
+    """What a known_hosts file says about a host: fingerprints of its keys, who signs them, and what is revoked."""
+
+    fingerprints: list[str]
+    authority: str | None
+    revoked: list[str]
+
+
+def known_in(text: str, where: Target, file: str) -> Known:
+    """What a known_hosts file says about a host; names may be hashed. Raises Failed when that is nothing."""
+    import asyncssh
+
+    try:
+        # `[host]:port` is how the file names a host on another port than 22.
+        port = where.port if where.port not in (None, 22) else None
+        keys, authorities, revoked, *_ = asyncssh.import_known_hosts(text).match(where.host, "", port)
+    except ValueError as error:
+        raise Failed(f"{file} cannot be read as known_hosts: {error}.", USAGE) from None
+    if len(authorities) > 1:
+        raise Failed(f"{file} names several authorities for {where.host}. Choose one with --host-authority.", USAGE)
+    if not keys and not authorities:
+        raise Failed(f"{file} does not name {where.host}{f' on port {port}' if port else ''}.", USAGE)
+    trusted = [key.get_fingerprint() for key in keys if key not in revoked]
+    if not authorities and not trusted:
+        raise Failed(f"{file} marks every key of {where.host} as revoked.", USAGE)
+
+    def line(key: asyncssh.SSHKey) -> str:
+        return " ".join(key.export_public_key("openssh").decode("ascii").split()[:2])
+
+    return Known(trusted, line(authorities[0]) if authorities else None, [line(key) for key in revoked])
+
+
+def _public_key(file: Path) -> str:
+    """A .pub file without its comment."""
+    return " ".join(_read_secret(file, "public key").split()[:2])
+
+
+def _auth(
+    target: str, identity: Path | None, certificate: Path | None, *, password: bool, agent: bool, config: bool
+) -> dict[str, str]:
     """How to sign in, with its secret read from where it is. Raises Failed."""
     if sum((identity is not None, password, agent, config)) > 1:
         raise Failed("Choose one of --identity, --password, --ssh-agent and --ssh-config.", USAGE)
+    if certificate and identity is None:
+        raise Failed("--certificate goes with --identity.", USAGE)
     if password:
         return {"kind": "password", "password": _secret(f"Password of {target}: ")}
     if agent:
@@ -212,6 +278,11 @@ def _auth(target: str, identity: Path | None, *, password: bool, agent: bool, co
     if key.startswith(("ssh-", "ecdsa-", "sk-")):
         raise Failed(f"{identity} is a public key. Name the private one, usually the file without .pub.", USAGE)
     auth = {"kind": "key", "privateKey": key}
+    beside = identity.with_name(f"{identity.name}-cert.pub")
+    if certificate is None and beside.expanduser().is_file():
+        certificate = beside  # as ssh does
+    if certificate:
+        auth["certificate"] = _read_secret(certificate, "certificate")
     if is_encrypted(key):
         auth["passphrase"] = _secret(f"Passphrase of {identity}: ")
     return auth
@@ -256,7 +327,7 @@ def _secret(question: str) -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _confirmed(client: Client, desktop: Desktop) -> str:
+def _confirmed(client: Client, desktop: Desktop, known: Known | None) -> str:
     """The fingerprint that the person confirms. Otherwise the desktop is removed again: nothing was trusted."""
     from .client import desktop_path
     from .terminal import ask, can_ask
@@ -266,6 +337,14 @@ def _confirmed(client: Client, desktop: Desktop) -> str:
         if not keys:
             reason = desktop.error.message if desktop.error else "It showed no host key."
             raise Failed(f"{desktop.ssh.host} was not added: {reason}")
+        if known:
+            for key in keys:
+                if key.fingerprint in known.fingerprints:
+                    return key.fingerprint
+            offered = " and ".join(key.fingerprint for key in keys)
+            raise Failed(
+                f"{desktop.ssh.host} was not added: it shows {offered}, which the known_hosts file does not name."
+            )
         shown = "\n".join(f"  {key.fingerprint}  {key.type}" for key in keys)
         print(
             f"{desktop.ssh.host} shows {'this host key' if len(keys) == 1 else 'these host keys'}:\n{shown}",

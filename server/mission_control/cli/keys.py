@@ -25,6 +25,7 @@ class _New(msgspec.Struct):
     help_epilogue=examples(
         "export MISSION_CONTROL_API_KEY=$(mission-control keys create laptop --role operator)",
         "mission-control keys create ci --role viewer --expires 30d",
+        "mission-control keys create contractor --desktop-label staging --desktop-label demo",
     )
 )
 def create(
@@ -36,6 +37,10 @@ def create(
         Parameter(help="viewer reads; operator also creates, runs and reviews; admin also manages desktops and keys."),
     ] = "operator",
     expires: Annotated[str | None, Parameter(help="After 12h or 30d, or at 2027-01-31T12:00:00Z.")] = None,
+    desktop_label: Annotated[
+        list[str] | None,
+        Parameter(help="Only for desktops that carry this label, or one of several; not for admins."),
+    ] = None,
     server: Connection = HERE,
 ) -> None:
     """Make a key, and print it, and nothing else. It is shown this once."""
@@ -44,6 +49,8 @@ def create(
     body: dict[str, object] = {"name": name, "role": role}
     if expires is not None:
         body["expiresAt"] = _moment(expires)
+    if desktop_label:
+        body["desktopLabels"] = desktop_label
     with open_client(server) as client:
         print(decoded(client.post(PATH, body), _New).key)
 
@@ -51,17 +58,16 @@ def create(
 @app.command(name="list")
 def list_(*, json: AsJson = False, server: Connection = HERE) -> None:
     """List the keys, by their last four characters."""
-    from ..domain.entities import Key
     from .client import decoded
     from .render import print_json
-    from .tables import print_keys
+    from .tables import UsedKey, print_keys
 
     with open_client(server) as client:
         answer = client.get(PATH)
     if json:
         print_json(answer)
     else:
-        print_keys(decoded(answer, list[Key]))
+        print_keys(decoded(answer, list[UsedKey]))
 
 
 @app.command(help_epilogue=examples("mission-control keys revoke laptop", "mission-control keys revoke key_01jd…"))

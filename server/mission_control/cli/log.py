@@ -11,27 +11,36 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from .connection import Connection, data_directory
-from .failures import FAILED, OK, Failed
+from .failures import FAILED, OK, USAGE, Failed
 from .help import examples
 from .tasks import AsJson
 
 if TYPE_CHECKING:
+    from ..log.heads import NotedHead
     from ..log.verify import Report
 
 app = App(name="log", help="Check the event log, or say that it was restored.")
 
 
 @app.command(
-    help_epilogue=examples("mission-control log verify", "mission-control log verify --data-dir /srv/mc --json")
+    help_epilogue=examples(
+        "mission-control log verify",
+        "mission-control log verify --data-dir /srv/mc --json",
+        "mission-control log verify --head /mnt/elsewhere/heads",
+    )
 )
 def verify(
     *,
+    head: Annotated[
+        Path | None, Parameter(help="Also against the heads in this file, one a line, as `log head` prints them.")
+    ] = None,
     data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
     json: AsJson = False,
 ) -> int:
     """Check the log against itself: nothing missing, nothing changed, and everything shown still follows from it.
 
-    Also while a server runs on it. Exits with 1 when something is wrong, and says what.
+    With heads that were noted elsewhere it shows also whether somebody wrote the whole log anew. Also while a server
+    runs on it. Exits with 1 when something is wrong, and says what.
     """
     import anyio
 
@@ -40,9 +49,10 @@ def verify(
     from ..log.verify import verify_directory
 
     directory = data_directory(Connection(data_dir=data_dir))
+    heads = _heads_in(head) if head else []
     try:
         with _progress() as progress:
-            report = anyio.run(verify_directory, directory, progress)
+            report = anyio.run(verify_directory, directory, progress, heads)
     except (DirectoryUnusable, NewerSchema) as error:
         raise Failed(str(error)) from None
     if json:
@@ -76,6 +86,46 @@ def restored(
     except (DirectoryUnusable, NewerSchema) as error:
         raise Failed(str(error)) from None
     return OK
+
+
+@app.command(help_epilogue=examples("mission-control log head >> /mnt/elsewhere/heads"))
+def head(
+    *,
+    data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
+) -> int:
+    """Print the log's head as one line of JSON: its newest position, the chain's digest there, the time, the log's id.
+
+    Kept elsewhere, such lines show with `log verify --head` whether history was written anew. A server can note them
+    by itself: `serve --head-file`. Of a server elsewhere: GET /api/mission-control/log/head.
+    """
+    import anyio
+    import msgspec
+
+    from ..log.directory import DirectoryUnusable
+    from ..log.sqlite import NewerSchema
+    from ..log.verify import directory_head
+
+    try:
+        found = anyio.run(directory_head, data_directory(Connection(data_dir=data_dir)))
+    except (DirectoryUnusable, NewerSchema) as error:
+        raise Failed(str(error)) from None
+    print(msgspec.json.encode(found).decode())
+    return OK
+
+
+def _heads_in(file: Path) -> list[NotedHead]:
+    from ..log.heads import BadHeads, read_heads
+
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            found = read_heads(lines)
+    except OSError as error:
+        raise Failed(f"The file of heads {file} cannot be read: {error.strerror}.", USAGE) from None
+    except BadHeads as error:
+        raise Failed(f"The file of heads {file} cannot be used: {error}.", USAGE) from None
+    if not found:
+        raise Failed(f"There are no heads in {file}.", USAGE)
+    return found
 
 
 def _facts(report: Report) -> dict[str, object]:

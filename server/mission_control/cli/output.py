@@ -13,7 +13,7 @@ from ..domain.entities import Task
 from ..domain.events import decode_event
 from .client import Client, decoded, task_path
 from .failures import BROKEN_PIPE, INTERRUPTED, OK, Failed
-from .terminal import Interrupts, Writer
+from .terminal import Interrupts, Writer, ask, can_ask
 from .watch import Piece, Transcript
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -116,4 +116,21 @@ def _print_answer(task: Task) -> int:
         if not out.at_line_start:
             out.say("\n")
         out.flush()
+    return OK
+
+
+def remove_output(client: Client, id: str, *, is_confirmed: bool) -> int:
+    """Remove recorded output, once whoever sits at the terminal has confirmed it; the exit code."""
+    task = decoded(client.get(task_path(id)), Task)
+    if not is_confirmed:
+        if not can_ask():
+            raise Failed("Nothing was removed: nobody is here to confirm it. Say --yes.")
+        try:
+            answer = ask(f"Remove the output of {task.title or task.content[:60]!r} for good? Type yes: ")
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            return INTERRUPTED
+        if answer.strip().lower() != "yes":
+            raise Failed("Nothing was removed.")
+    client.delete(task_path(id, "/output"))
     return OK

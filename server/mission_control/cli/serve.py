@@ -28,6 +28,35 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, Parameter(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, Parameter(help="Its private key (PEM).")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Address or network of a proxy in front, whose X-Forwarded-For and X-Forwarded-Proto are taken; may be"
+            " given several times."
+        ),
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, Parameter(help="Requests of one key or session; 0 is no limit. [default: 6000]")
+    ] = None,
+    wrong_keys_per_minute: Annotated[
+        int | None, Parameter(help="Wrong keys from one address; 0 is no limit. [default: 10]")
+    ] = None,
+    streams_per_key: Annotated[
+        int | None, Parameter(help="Open streams of one key; 0 is no limit. [default: 500]")
+    ] = None,
+    head_file: Annotated[
+        Path | None,
+        Parameter(help="Append the log's head to this file, better on another disk, for `log verify --head`."),
+    ] = None,
+    head_webhook: Annotated[str | None, Parameter(help="Post the log's head to this address, as JSON.")] = None,
+    head_every: Annotated[float | None, Parameter(help="Seconds between two heads. [default: 3600]")] = None,
+    agent_network: Annotated[
+        list[str] | None,
+        Parameter(
+            help="A network in which agents may be asked, such as 10.0.0.0/8, beside the loopback of their desktop; "
+            "may be given several times."
+        ),
+    ] = None,
     run_patience_seconds: Annotated[
         float | None,
         Parameter(help="How long a run waits for a desktop that is away, before it fails. [default: 86400, a day]"),
@@ -54,8 +83,16 @@ def serve(
         "demo": demo,
         "allowed_hosts": tuple(allowed_host) if allowed_host else None,
         "allow_network": allow_network,
+        "agent_networks": tuple(agent_network) if agent_network else None,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "trusted_proxies": tuple(trusted_proxy) if trusted_proxy else None,
+        "requests_per_minute": requests_per_minute,
+        "wrong_keys_per_minute": wrong_keys_per_minute,
+        "streams_per_key": streams_per_key,
+        "head_file": head_file.expanduser().absolute() if head_file else None,
+        "head_webhook": head_webhook,
+        "head_every": head_every,
         "run_patience_seconds": run_patience_seconds,
         "cancel_runs": cancel_runs,
         "log_level": log_level,

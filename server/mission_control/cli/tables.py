@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..domain.entities import Approval, Desktop, Key, Task
+from ..domain.values import Time
 from .render import (
     Cell,
     Column,
@@ -172,14 +173,22 @@ def print_approvals(approvals: Sequence[Approval], tasks: Mapping[str, Task], de
     print_table(columns, rows, empty="Nothing waits for approval.")
 
 
-def print_keys(keys: Sequence[Key]) -> None:
+class UsedKey(Key, frozen=True, kw_only=True):
+    """A key as the API lists it: with its last use."""
+
+    last_used_at: Time | None = None
+
+
+def print_keys(keys: Sequence[UsedKey]) -> None:
     now = now_us()
     columns = [
         Column("ID"),
         Column("NAME", flexible=True),
         Column("ROLE"),
-        Column("KEY", optional=2),
-        Column("CREATED", optional=3),
+        Column("DESKTOPS", optional=2),
+        Column("KEY", optional=4),
+        Column("CREATED", optional=5),
+        Column("USED", optional=3),
         Column("EXPIRES", optional=1),
     ]
     rows = [
@@ -187,8 +196,10 @@ def print_keys(keys: Sequence[Key]) -> None:
             Cell(key.id, "bold"),
             Cell(key.name),
             Cell(key.role),
+            Cell(", ".join(key.desktop_labels) or "all", plain=",".join(key.desktop_labels)),
             Cell(f"…{key.last4}", "dim"),
             time_cell(key.created_at, now),
+            time_cell(key.last_used_at, now),
             time_cell(key.expires_at, now),
         ]
         for key in keys

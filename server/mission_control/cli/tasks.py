@@ -227,6 +227,7 @@ def retry(
     help_epilogue=examples(
         "mission-control tasks output task_01jd… --tail 20",
         "mission-control tasks output task_01jd… --stream stdout > result.bin",
+        "mission-control tasks output task_01jd… --remove --yes",
     )
 )
 def output(
@@ -238,13 +239,19 @@ def output(
         Parameter(help="Only this one, byte for byte, to stdout; `response` is an agent's raw answer."),
     ] = None,
     tail: Annotated[int | None, Parameter(help="Only so many last lines.")] = None,
+    remove: Annotated[
+        bool, Parameter(help="Remove what was recorded, for good; that it was stays. Needs an admin.", negative="")
+    ] = False,
+    yes: Annotated[bool, Parameter(help="With --remove: do not ask.", negative="")] = False,
     json: AsJson = False,
     server: Connection = HERE,
 ) -> int:
     """Print what was recorded so far: stdout to stdout, stderr to stderr; for a prompt the agent's answer."""
-    from .output import print_output
+    from .output import print_output, remove_output
 
     with open_client(server) as client:
+        if remove:
+            return remove_output(client, id, is_confirmed=yes)
         return print_output(client, id, stream=stream, tail=tail, as_json=json)
 
 

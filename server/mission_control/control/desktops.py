@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from ..domain import desktops
 from ..domain.desktops import AnyAuth, DesktopEdit, KeyAuth, NewAgent, NewDesktop, PasswordAuth, Reached
 from ..domain.entities import Desktop, HostKey, LinkState
-from ..domain.errors import VERSION_MISMATCH, Refused, invalid_fields
+from ..domain.errors import VERSION_MISMATCH, Refused, invalid, invalid_fields
 from ..domain.events import Event
 from ..domain.values import SYSTEM, Actor, Error, Time
 from ..log.event_log import Statement
-from ..log.vault import Vault, forget
+from ..log.vault import Vault
 from .journal import Journal
 
 
@@ -28,6 +28,12 @@ class Desktops:
         """Refuse a description that is not valid, before anything is sent to the host that it names."""
         if errors := desktops.problems_of(new):
             raise invalid_fields(errors)
+        self._check_jump(None, new.ssh.jump)
+
+    def _check_jump(self, id: str | None, jump: str | UnsetType | None) -> None:
+        known = self._journal.state.desktops
+        if jump is not UNSET and jump is not None and (wrong := desktops.jump_problem(id, jump, known)):
+            raise invalid("/ssh/jump", wrong)
 
     async def create(
         self,
@@ -52,13 +58,15 @@ class Desktops:
         desktop = self._journal.desktop(id)
         if version is not None and version != desktop.version:
             raise Refused(VERSION_MISMATCH, version=desktop.version)
+        if changes.ssh is not UNSET:
+            self._check_jump(id, changes.ssh.jump)
         events = desktops.edit(desktop, changes)
         sealed: list[Statement] = []
         if changes.ssh is not UNSET and changes.ssh.auth is not UNSET:
-            sealed += [forget(id, name) for name in ("privateKey", "passphrase", "password")]
+            sealed += [self._vault.forget(id, name) for name in ("privateKey", "passphrase", "certificate", "password")]
             sealed += self._auth_secrets(id, changes.ssh.auth)
         if changes.agent is None:
-            sealed.append(forget(id, "agentToken"))
+            sealed.append(self._vault.forget(id, "agentToken"))
         elif changes.agent is not UNSET:
             sealed += self._agent_secret(id, changes.agent)
         return await self._change(id, events, actor, sealed)
@@ -82,8 +90,9 @@ class Desktops:
         """Take it out of the fleet; its pending tasks are cancelled and its secrets deleted."""
         state = await self._journal.ready()
         desktop = self._journal.desktop(id, removed=False)
-        events = desktops.remove(desktop, state.open_tasks(), at=self._journal.now())
-        return await self._change(id, events, actor, [forget(id)])
+        events = desktops.remove(desktop, state.open_tasks(), state.desktops.values(), at=self._journal.now())
+        of_runs = Statement("delete from secrets where owner in (select id from tasks where desktop_id = ?)", (id,))
+        return await self._change(id, events, actor, [self._vault.forget(id), of_runs])
 
     async def secret(self, id: str, name: str) -> str | None:
         """A sealed secret of a desktop, opened. Raises SecretUnreadable."""
@@ -133,10 +142,13 @@ class Desktops:
 
     def _auth_secrets(self, id: str, auth: AnyAuth) -> list[Statement]:
         match auth:
-            case KeyAuth(private_key=key, passphrase=None):
-                return [self._vault.seal(id, "privateKey", key)]
-            case KeyAuth(private_key=key, passphrase=str(passphrase)):
-                return [self._vault.seal(id, "privateKey", key), self._vault.seal(id, "passphrase", passphrase)]
+            case KeyAuth():
+                given = {
+                    "privateKey": auth.private_key,
+                    "passphrase": auth.passphrase,
+                    "certificate": auth.certificate,
+                }
+                return [self._vault.seal(id, name, value) for name, value in given.items() if value is not None]
             case PasswordAuth(password=password):
                 return [self._vault.seal(id, "password", password)]
             case _:

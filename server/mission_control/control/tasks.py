@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
 
-from ..domain import limits, tasks
+from ..domain import limits, secrets, tasks
 from ..domain.entities import Desktop, Phase, Task
 from ..domain.errors import (
     AGENT_NOT_CONFIGURED,
@@ -16,6 +17,7 @@ from ..domain.errors import (
     DESKTOP_NOT_RUNNING,
     DESKTOP_QUEUE_FULL,
     DESKTOP_REMOVED,
+    LOG_UNAVAILABLE,
     VERSION_MISMATCH,
     FieldError,
     Refused,
@@ -24,9 +26,12 @@ from ..domain.errors import (
 )
 from ..domain.events import Event, TaskNote
 from ..domain.fold import State
+from ..domain.masking import Patterns
 from ..domain.tasks import Decision, NewTask, RunEnd, TaskEdit
 from ..domain.values import SYSTEM, Actor, Time
-from ..log.event_log import Batch, RunRow, Statement
+from ..log import removal
+from ..log.event_log import Batch, LogUnavailable, RunRow, Statement
+from ..log.vault import Vault
 from .journal import Journal
 
 T = TypeVar("T")
@@ -44,8 +49,14 @@ class Applied(msgspec.Struct, frozen=True):
 class Tasks:
     """Commands on tasks. Each returns the task as it stands when its events are durable."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, vault: Vault) -> None:
         self._journal = journal
+        self._vault = vault
+
+    @property
+    def patterns(self) -> Patterns:
+        """The secrets that are to be masked in whatever a run produces."""
+        return self._vault.patterns
 
     async def create(
         self, new: Sequence[NewTask], actor: Actor, *, batch: bool = False, remember: Remember[list[Task]] | None = None
@@ -56,6 +67,7 @@ class Tasks:
         for index, one in enumerate(new):
             at = f"/tasks/{index}" if batch else ""
             errors += [FieldError(at + error.pointer, error.message) for error in tasks.problems_of(one)]
+            errors += secrets.unknown(one.secrets, state.secrets, at)
             desktop = state.desktops.get(one.desktop_id)
             if desktop is None or desktop.removed_at:
                 errors.append(FieldError(f"{at}/desktopId", f"there is no desktop {one.desktop_id}"))
@@ -93,6 +105,9 @@ class Tasks:
             target = self._journal.state.desktops.get(changes.desktop_id)
             if target is None or target.removed_at:
                 raise invalid("/desktopId", f"there is no desktop {changes.desktop_id}")
+        named = () if changes.secrets is msgspec.UNSET else changes.secrets
+        if errors := secrets.unknown(named, self._journal.state.secrets):
+            raise invalid_fields(errors)
         return await self._change(task, tasks.edit(task, changes), actor)
 
     async def run(self, id: str, actor: Actor, *, remember: Remember[Task] | None = None) -> Task:
@@ -152,6 +167,33 @@ class Tasks:
         """Hide a task from lists."""
         task = await self._journal.task(id)
         await self._change(task, tasks.archive(task, at=self._journal.now()), actor)
+
+    async def remove_output(self, id: str, actor: Actor) -> None:
+        """Remove what is recorded of a task's runs; when this returns it is gone. Doing so twice changes nothing."""
+        log = self._journal.log
+        async with log.snapshot() as snapshot:
+            row = await snapshot.row("select bytes, lines from runs where task_id = ?", (id,))
+            is_recorded = await removal.is_recorded(snapshot, id)
+            until = snapshot.seq
+        under_way = [up_to for task_id, up_to in await removal.pending(log) if task_id == id]
+        task = await self._journal.task(id)
+        size, lines = row or (0, 0)
+        events = tasks.remove_output(task, at=self._journal.now(), bytes=size, lines=lines)
+        if is_recorded and not under_way:
+            await self._journal.commit(events, actor, beside=[removal.begun(id, until)])
+        if is_recorded or under_way:
+            await self._clear(id, max(under_way, default=until))
+
+    async def finish_removals(self) -> None:
+        """Carry out what an earlier server had begun to remove."""
+        for id, until in await removal.pending(self._journal.log):
+            await self._clear(id, until)
+
+    async def _clear(self, id: str, until: int) -> None:
+        try:
+            await removal.clear(self._journal.log, id, until)
+        except LogUnavailable as error:
+            raise Refused(LOG_UNAVAILABLE, reason=str(error)) from None
 
     async def run_all(self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None) -> Applied:
         """Start every pending task of several."""
@@ -238,7 +280,12 @@ class Tasks:
         waiting[desktop.id] += 1
 
     async def _change(
-        self, task: Task, events: list[Event], actor: Actor, remember: Remember[Task] | None = None
+        self,
+        task: Task,
+        events: list[Event],
+        actor: Actor,
+        remember: Remember[Task] | None = None,
+        beside: Sequence[Statement] = (),
     ) -> Task:
         changed = task
 
@@ -247,7 +294,7 @@ class Tasks:
             changed = self._journal.state.tasks.get(task.id, task)
             return remember(changed) if remember else None
 
-        await self._journal.commit(events, actor, before_append=before_append)
+        await self._journal.commit(events, actor, beside=beside, before_append=before_append)
         return changed
 
     # What runs report.
@@ -258,27 +305,36 @@ class Tasks:
         at = msgspec.UNSET if executed_at is None else executed_at
         return await self._change(task, tasks.enter_phase(task, phase, executed_at=at), SYSTEM)
 
-    async def begin(self, id: str, *, instance_id: str, boot_id: str, attempt: int) -> Task:
-        """An outpost will be asked to run it; when this returns that may happen, if it is still running."""
+    async def begin(
+        self, id: str, *, instance_id: str, boot_id: str, attempt: int, given: Mapping[str, str] = MappingProxyType({})
+    ) -> Task:
+        """An outpost will be asked to run it; when this returns that may happen, if it is still running.
+
+        The secrets that it is `given` are sealed for as long as it runs.
+        """
         task = await self._journal.task(id)
         events = tasks.begin(task, instance_id=instance_id, boot_id=boot_id, attempt=attempt)
-        return await self._change(task, events, SYSTEM)
+        sealed = [self._vault.seal(id, name, value) for name, value in given.items()] if events else []
+        return await self._change(task, events, SYSTEM, beside=sealed)
 
     async def finish(self, id: str, end: RunEnd) -> Task:
-        """A run is over; all its output is durable already."""
+        """A run is over; all its output is durable already. Its secrets are kept only where more may come of it."""
         task = await self._journal.task(id)
         events = tasks.finish(
             task,
-            end,
+            tasks.masked(end, self.patterns),
             at=self._journal.now(),
             approval_mode=self._journal.state.settings.task_approval_mode,
             approval_id=self._journal.new_id("appr"),
         )
-        return await self._change(task, events, SYSTEM)
+        is_over = not (end.error and end.error.code == "desktop_unreachable")
+        beside = [self._vault.forget(id)] if task.secrets and is_over and events else []
+        return await self._change(task, events, SYSTEM, beside=beside)
 
     async def note(self, task: Task, text: str) -> None:
         """Something worth knowing about a task."""
-        await self._journal.commit([TaskNote(task_id=task.id, desktop_id=task.desktop_id, text=text)], SYSTEM)
+        note = TaskNote(task_id=task.id, desktop_id=task.desktop_id, text=self.patterns.mask(text))
+        await self._journal.commit([note], SYSTEM)
 
     async def record(self, task: Task, events: Sequence[Event], row: RunRow) -> int:
         """Append output of a run. Raises LogUnavailable; then the bytes are still the caller's to keep."""

@@ -7,7 +7,8 @@ it out of service. An unreachable desktop stays running with `link: reconnecting
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +32,7 @@ from .entities import (
 )
 from .errors import (
     DESKTOP_HAS_RUNNING_TASKS,
+    DESKTOP_IS_JUMP,
     DESKTOP_REMOVED,
     SECRET_NEEDED,
     FieldError,
@@ -51,17 +53,21 @@ from .events import (
 )
 from .shapes import (
     FINGERPRINT_PATTERN,
+    PUBLIC_KEY_PATTERN,
     PYTHON_PATTERN,
     URL_PATTERN,
     ConcurrentTasks,
     Directory,
     Fingerprint,
     Host,
+    Id,
     Labels,
     Model,
     Name,
     Port,
+    PublicKey,
     Python,
+    RevokedKeys,
     Secret,
     Url,
     Username,
@@ -75,10 +81,12 @@ class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", frozen=True, 
 
 
 class KeyAuth(NewAuth, tag="key", frozen=True, kw_only=True):
-    """A private key in OpenSSH or PEM form."""
+    """A private key in OpenSSH or PEM form, and where its hosts want one, the certificate (`…-cert.pub`) that goes
+    with it."""
 
     private_key: Secret
     passphrase: Secret | None = None
+    certificate: Secret | None = None
 
 
 class PasswordAuth(NewAuth, tag="password", frozen=True, kw_only=True):
@@ -99,12 +107,25 @@ AnyAuth = KeyAuth | PasswordAuth | AgentAuth | ConfigAuth
 
 
 class NewSsh(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Where a desktop is."""
+    """Where a desktop is. It is trusted by the fingerprint of its host key, or because `hostAuthority` signed it.
+
+    `jump` is the id of another desktop through which the way leads.
+    """
+
+    RULES: ClassVar[dict[str, Any]] = {
+        "not": {
+            "properties": {"hostKeyFingerprint": {"type": "string"}, "hostAuthority": {"type": "string"}},
+            "required": ["hostKeyFingerprint", "hostAuthority"],
+        }
+    }
 
     host: Host
     port: Port = 22
     username: Username | None = None
     host_key_fingerprint: Fingerprint | None = None
+    host_authority: PublicKey | None = None
+    revoked_host_keys: RevokedKeys = ()
+    jump: Id | None = None
     auth: AnyAuth
 
 
@@ -137,12 +158,18 @@ class NewDesktop(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class SshEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Changes of the address or sign-in; absent fields stay."""
+    """Changes of the address or sign-in; absent fields stay. A confirmed fingerprint takes the place of an authority,
+    and an authority that of a fingerprint."""
+
+    RULES: ClassVar[dict[str, Any]] = NewSsh.RULES
 
     host: Host | UnsetType = UNSET
     port: Port | UnsetType = UNSET
     username: Username | UnsetType | None = UNSET
     host_key_fingerprint: Fingerprint | UnsetType = UNSET
+    host_authority: PublicKey | UnsetType | None = UNSET
+    revoked_host_keys: RevokedKeys | UnsetType = UNSET
+    jump: Id | UnsetType | None = UNSET
     auth: AnyAuth | UnsetType = UNSET
 
 
@@ -173,6 +200,7 @@ DEFAULT_PORT = 22
 
 _PYTHON = re.compile(PYTHON_PATTERN)
 _FINGERPRINT = re.compile(FINGERPRINT_PATTERN)
+_PUBLIC_KEY = re.compile(PUBLIC_KEY_PATTERN)
 _URL = re.compile(URL_PATTERN)
 
 
@@ -193,6 +221,14 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
     fingerprint = new.ssh.host_key_fingerprint
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
         check("/ssh/hostKeyFingerprint", "is not of the form SHA256:… that ssh-keygen -l prints")
+    if new.ssh.host_authority is not None:
+        check("/ssh/hostAuthority", _public_key_problem(new.ssh.host_authority))
+        if fingerprint is not None:
+            check("/ssh/hostAuthority", "cannot be combined with hostKeyFingerprint")
+    if len(new.ssh.revoked_host_keys) > limits.REVOKED_KEYS_MAX:
+        check("/ssh/revokedHostKeys", f"are more than {limits.REVOKED_KEYS_MAX}")
+    for index, key in enumerate(new.ssh.revoked_host_keys):
+        check(f"/ssh/revokedHostKeys/{index}", _public_key_problem(key))
     check("/labels", labels_problem(new.labels))
     if not 1 <= new.max_concurrent_tasks <= limits.CONCURRENT_TASKS_MAX:
         check("/maxConcurrentTasks", f"is not between 1 and {limits.CONCURRENT_TASKS_MAX}")
@@ -203,6 +239,12 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
     if new.outpost.directory is not None:
         check("/outpost/directory", _directory_problem(new.outpost.directory))
     return errors
+
+
+def _public_key_problem(line: str) -> str | None:
+    if len(line) > limits.PUBLIC_KEY_CHARACTERS_MAX or not _PUBLIC_KEY.fullmatch(line):
+        return "is not a public key as in a .pub file without its comment: ssh-ed25519 AAAA…"
+    return None
 
 
 def _agent_problems(agent: NewAgent) -> list[FieldError]:
@@ -220,7 +262,11 @@ def _auth_problems(auth: AnyAuth) -> list[FieldError]:
     secrets: dict[str, str | None] = {}
     match auth:
         case KeyAuth():
-            secrets = {"privateKey": auth.private_key, "passphrase": auth.passphrase}
+            secrets = {
+                "privateKey": auth.private_key,
+                "passphrase": auth.passphrase,
+                "certificate": auth.certificate,
+            }
         case PasswordAuth():
             secrets = {"password": auth.password}
         case _:
@@ -290,12 +336,15 @@ def create(
         host_key=confirmed.public_key if confirmed else None,
         offered_fingerprints=tuple(key.fingerprint for key in offered),
         offered_host_keys=tuple(offered),
+        host_authority=new.ssh.host_authority,
+        revoked_host_keys=new.ssh.revoked_host_keys,
+        jump=new.ssh.jump,
     )
     return [
         DesktopCreated(
             desktop_id=id,
             name=new.name,
-            status="booting" if new.ssh.host_key_fingerprint else "pending",
+            status="booting" if ssh.is_confirmed else "pending",
             created_at=at,
             ssh=ssh,
             agent=_agent_of(new.agent),
@@ -346,23 +395,26 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     _refuse_removed(desktop)
     old, ssh, boots, moved = desktop.ssh, desktop.ssh, False, False
     if changes.ssh is not UNSET:
-        given = {
-            name: value for name in ("host", "port", "username") if (value := getattr(changes.ssh, name)) is not UNSET
-        }
+        names = ("host", "port", "username", "host_authority", "revoked_host_keys", "jump")
+        given = {name: value for name in names if (value := getattr(changes.ssh, name)) is not UNSET}
         ssh = msgspec.structs.replace(ssh, **given)
         if changes.ssh.auth is not UNSET:
             if wrong := _auth_problems(changes.ssh.auth):
                 raise invalid_fields(wrong)
             ssh = msgspec.structs.replace(ssh, auth=Auth(kind=_kind_of(changes.ssh.auth)))
             boots = True
-        moved = (ssh.host, ssh.port) != (old.host, old.port)
+        moved = (ssh.host, ssh.port, ssh.jump) != (old.host, old.port, old.jump)
         if moved and old.auth.kind in ("key", "password") and changes.ssh.auth is UNSET:
             raise Refused(SECRET_NEEDED, errors=(FieldError("/ssh/auth", "is needed"),), what="SSH address")
         if moved:
             ssh = msgspec.structs.replace(
                 ssh, host_key_fingerprint=None, host_key=None, offered_fingerprints=(), offered_host_keys=()
             )
+        if ssh.host_authority and ssh.host_authority != old.host_authority:
+            ssh = msgspec.structs.replace(ssh, host_key_fingerprint=None, host_key=None)
         if changes.ssh.host_key_fingerprint is not UNSET:
+            if changes.ssh.host_authority is UNSET:
+                ssh = msgspec.structs.replace(ssh, host_authority=None)
             ssh = pin(ssh, changes.ssh.host_key_fingerprint)
         boots = boots or ssh != old
     agent, rekeyed = _edited_agent(desktop, changes.agent, moved=moved)
@@ -374,7 +426,7 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
     _check_edit(name, ssh, labels, most, options)
     status = desktop.status
     if boots and status != "stopped":
-        status = "booting" if ssh.host_key_fingerprint else "pending"
+        status = "booting" if ssh.is_confirmed else "pending"
     changed = msgspec.structs.replace(
         desktop,
         name=name,
@@ -430,6 +482,8 @@ def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int, options
             port=ssh.port,
             username=ssh.username,
             host_key_fingerprint=ssh.host_key_fingerprint,
+            host_authority=ssh.host_authority,
+            revoked_host_keys=ssh.revoked_host_keys,
             auth=AgentAuth(),
         ),
         labels=labels,
@@ -466,7 +520,7 @@ def offer(desktop: Desktop, offered: Sequence[HostKey]) -> list[Event]:
         return []
     status = desktop.status
     if status == "error":  # it answers again
-        status = "booting" if ssh.host_key_fingerprint else "pending"
+        status = "booting" if ssh.is_confirmed else "pending"
     return [_updated(desktop, ssh=ssh, status=status, error=None)]
 
 
@@ -585,7 +639,7 @@ def stop(desktop: Desktop) -> list[Event]:
 def start(desktop: Desktop) -> list[Event]:
     """Bring it back into service; it is connected first."""
     _refuse_removed(desktop)
-    status = "booting" if desktop.ssh.host_key_fingerprint else "pending"
+    status = "booting" if desktop.ssh.is_confirmed else "pending"
     if desktop.status in ("running", status):
         return []
     return [_updated(desktop, status=status, error=None)]
@@ -594,13 +648,34 @@ def start(desktop: Desktop) -> list[Event]:
 def restart(desktop: Desktop) -> list[Event]:
     """Connect it anew."""
     _refuse_removed(desktop)
-    status = "booting" if desktop.ssh.host_key_fingerprint else "pending"
+    status = "booting" if desktop.ssh.is_confirmed else "pending"
     return [_updated(desktop, status=status, error=None, link="down")]
 
 
-def remove(desktop: Desktop, tasks: Sequence[Task], *, at: Time) -> list[Event]:
-    """Take it out of the fleet for good; its pending tasks are cancelled. Not while something runs on it."""
+def jump_problem(desktop_id: str | None, jump: str, desktops: Mapping[str, Desktop]) -> str | None:
+    """Why the way to a desktop (None: a new one) cannot lead through another; None when it can."""
+    passed = 0
+    at: str | None = jump
+    while at is not None:
+        found = desktops.get(at)
+        if found is None or found.removed_at:
+            return f"there is no desktop {at}"
+        if at == desktop_id:
+            return "leads back to this desktop"
+        passed += 1
+        if passed > limits.JUMPS_MAX:
+            return f"leads through more than {limits.JUMPS_MAX} desktops"
+        at = found.ssh.jump
+    return None
+
+
+def remove(desktop: Desktop, tasks: Sequence[Task], others: Iterable[Desktop] = (), *, at: Time) -> list[Event]:
+    """Take it out of the fleet for good; its pending tasks are cancelled. Not while something runs on it, nor while
+    the way to one of the others leads through it."""
     _refuse_removed(desktop)
+    behind = [other.name for other in others if other.ssh.jump == desktop.id and not other.removed_at]
+    if behind:
+        raise Refused(DESKTOP_IS_JUMP, name=desktop.name, others=", ".join(behind[:5]))
     mine = [task for task in tasks if task.desktop_id == desktop.id]
     running = [task for task in mine if task.status == "running"]
     if running:

@@ -60,11 +60,14 @@ class TaskFacts(Value, frozen=True, kw_only=True):
     feedback: str | None = None
     timeout_seconds: int | None = None
     env: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()  # names; the command gets their values as variables
     cwd: str | None = None
     tty: bool = False
+    masked_count: int = 0  # secrets that were masked in what it produced; known when the run is over
     usage: Usage | None = None
     created_by: Actor
     archived: bool = False
+    output_removed_at: Time | None = None
     version: int = 1
 
 
@@ -117,7 +120,11 @@ class Auth(Value, frozen=True, kw_only=True):
 
 
 class Ssh(Value, frozen=True, kw_only=True):
-    """Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first."""
+    """Where and how a desktop is reached.
+
+    It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
+    `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
+    """
 
     host: str
     port: int
@@ -127,6 +134,14 @@ class Ssh(Value, frozen=True, kw_only=True):
     host_key: str | None = None
     offered_fingerprints: tuple[str, ...] = ()
     offered_host_keys: tuple[HostKey, ...] = ()
+    host_authority: str | None = None
+    revoked_host_keys: tuple[str, ...] = ()
+    jump: str | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether somebody has said how this host proves that it is the one."""
+        return bool(self.host_key_fingerprint or self.host_authority)
 
 
 class Agent(Value, frozen=True, kw_only=True):
@@ -195,13 +210,34 @@ class Settings(Value, frozen=True, kw_only=True):
     task_approval_mode: bool = False
 
 
+class SecretFacts(Value, frozen=True, kw_only=True):
+    """What is known about a secret that tasks may be given: never any part of its value."""
+
+    created_at: Time
+    created_by: Actor
+    updated_at: Time
+    updated_by: Actor
+
+
+class Secret(SecretFacts, frozen=True, kw_only=True):
+    """A named secret as it is now. Its name is that of the variable in which a command gets it."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
 class Key(Value, frozen=True, kw_only=True):
-    """An API key: never the key itself, only its last 4 characters."""
+    """An API key: never the key itself, only its last 4 characters. With `desktopLabels` it reaches only the desktops
+    that carry one of them."""
 
     id: str
     name: str
     role: Role
     last4: str
+    desktop_labels: tuple[str, ...] = ()
     created_at: Time
     expires_at: Time | None = None
     revoked_at: Time | None = None

@@ -66,6 +66,9 @@ LINK_INVALID = _refusal(
     "This sign-in link was used, or is older than ten minutes. Make another: `mission-control open`.",
 )
 FORBIDDEN = _refusal("forbidden", 403, "This needs the role {needed}; you have the role {role}.")
+KEY_RESTRICTED = _refusal(
+    "key_restricted", 403, "Your key is restricted to desktops with certain labels; this concerns all of them."
+)
 LOCAL_ONLY = _refusal("local_only", 403, "Only the administration socket on the server's own machine can do this.")
 ORIGIN_REFUSED = _refusal("origin_refused", 403, "The request comes from another site: its Origin does not match.")
 HOST_REFUSED = _refusal(
@@ -77,6 +80,12 @@ NOT_FOUND = _refusal("not_found", 404, "There is no {kind} {id}.")
 METHOD_NOT_ALLOWED = _refusal("method_not_allowed", 405, "{method} is not possible here. Possible: {allowed}.")
 UPGRADE_REQUIRED = _refusal("upgrade_required", 426, "Open this address as a WebSocket.")
 RATE_LIMITED = _refusal("rate_limited", 429, "Too many requests. Try again in {seconds} s.")
+TOO_MANY_STREAMS = _refusal(
+    "too_many_streams", 429, "This key holds {count} streams open already. Close some, or try again in {seconds} s."
+)
+REQUEST_TIMEOUT = _refusal(
+    "request_timeout", 408, "The body did not arrive within {seconds} s. Send it faster, or less at once."
+)
 VERSION_MISMATCH = _refusal(
     "version_mismatch", 412, "It was changed meanwhile: version {version} is current. Read it again, then edit."
 )
@@ -110,6 +119,9 @@ DESKTOP_REMOVED = _refusal("desktop_removed", 409, "Desktop {name} was removed. 
 DESKTOP_HAS_RUNNING_TASKS = _refusal(
     "desktop_has_running_tasks", 409, "Desktop {name} has {count} running tasks. Cancel them or wait for their end."
 )
+DESKTOP_IS_JUMP = _refusal(
+    "desktop_is_jump", 409, "The way to {others} leads through desktop {name}. Give those another way first."
+)
 DESKTOP_QUEUE_FULL = _refusal("desktop_queue_full", 409, "Desktop {name} already has {count} waiting tasks.")
 AGENT_NOT_READY = _refusal(
     "agent_not_ready", 409, "The agent of desktop {name} is not ready. Check its endpoint on the desktop's page."
@@ -122,6 +134,10 @@ SECRET_NEEDED = _refusal(
     422,
     "A changed {what} needs its secret again, so that a stored secret never goes to another place.",
 )
+SECRET_EXISTS = _refusal(
+    "secret_exists", 409, "There is a secret {name} already. Replace its value, or choose another name."
+)
+SECRETS_FULL = _refusal("secrets_full", 409, "There are {count} secrets, and no more can be kept. Remove some.")
 LAST_ADMIN_KEY = _refusal(
     "last_admin_key",
     409,

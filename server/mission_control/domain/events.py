@@ -21,6 +21,7 @@ from .entities import (
     OutpostFacts,
     OutpostOptions,
     Phase,
+    SecretFacts,
     Settings,
     Ssh,
     TaskFacts,
@@ -56,6 +57,7 @@ class TaskUpdated(Value, frozen=True, kw_only=True):
     requires_approval: Maybe[bool] = UNSET
     timeout_seconds: Maybe[int | None] = UNSET
     env: Maybe[dict[str, str]] = UNSET
+    secrets: Maybe[tuple[str, ...]] = UNSET
     cwd: Maybe[str | None] = UNSET
     tty: Maybe[bool] = UNSET
 
@@ -118,6 +120,7 @@ class TaskEnd(Value, frozen=True, kw_only=True):
     usage: Maybe[Usage | None] = UNSET
     left_running: Maybe[tuple[LeftRunning, ...] | None] = UNSET
     streams: Maybe[dict[Stream, StreamSums]] = UNSET
+    masked_count: Maybe[int] = UNSET
     feedback: Maybe[str | None] = UNSET
 
 
@@ -169,8 +172,9 @@ class TaskOutput(Value, frozen=True, kw_only=True):
 
     `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
     `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
-    or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
-    was away.
+    or in `base64` where they are not valid UTF-8. `masked` tells where in the stream secrets stood, as offset and
+    length: there, a `*` stands for each byte but line ends. `late` marks what came after the task had failed because
+    its desktop was away.
     """
 
     TYPE: ClassVar[str] = "task.output"
@@ -185,6 +189,7 @@ class TaskOutput(Value, frozen=True, kw_only=True):
     line_bytes: Maybe[int] = UNSET
     text: Maybe[str] = UNSET
     base64: Maybe[str] = UNSET
+    masked: Maybe[tuple[tuple[int, int], ...]] = UNSET
     late: Maybe[bool] = UNSET
 
 
@@ -197,6 +202,19 @@ class TaskOutputGap(Value, frozen=True, kw_only=True):
     to: int
     reason: str
     streams: dict[Stream, int] = {}
+
+
+class TaskOutputRemoved(Value, frozen=True, kw_only=True):
+    """A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+    output, progress and responses are gone from the log, while their digests stay."""
+
+    TYPE: ClassVar[str] = "task.outputRemoved"
+    task_id: str
+    desktop_id: str
+    version: int
+    output_removed_at: Time
+    bytes: int
+    lines: int
 
 
 class TaskResponse(Value, frozen=True, kw_only=True):
@@ -311,6 +329,28 @@ class SettingsUpdated(Settings, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "settings.updated"
 
 
+class SecretCreated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret was made; its value is not in the log. The payload is all that may be known of it."""
+
+    TYPE: ClassVar[str] = "secret.created"
+    secret_name: str
+
+
+class SecretUpdated(SecretFacts, frozen=True, kw_only=True):
+    """A named secret got another value. The payload is as when it was made."""
+
+    TYPE: ClassVar[str] = "secret.updated"
+    secret_name: str
+
+
+class SecretRemoved(Value, frozen=True, kw_only=True):
+    """A named secret is gone, with its value."""
+
+    TYPE: ClassVar[str] = "secret.removed"
+    secret_name: str
+    removed_at: Time
+
+
 class KeyCreated(Value, frozen=True, kw_only=True):
     """A key was made; neither the key nor its digest is in the log."""
 
@@ -319,16 +359,48 @@ class KeyCreated(Value, frozen=True, kw_only=True):
     name: str
     role: Role
     last4: str
+    desktop_labels: tuple[str, ...] = ()
     created_at: Time
     expires_at: Time | None
 
 
 class KeyRevoked(Value, frozen=True, kw_only=True):
-    """A key no longer opens anything."""
+    """A key no longer opens anything; sessions that began by it have ended with it."""
 
     TYPE: ClassVar[str] = "key.revoked"
     key_id: str
     revoked_at: Time
+
+
+SignInMethod = Literal["key", "link"]
+
+
+class AuthSignedIn(Value, frozen=True, kw_only=True):
+    """A browser session began. The actor says who, and from where."""
+
+    TYPE: ClassVar[str] = "auth.signedIn"
+    session_id: str
+    method: SignInMethod
+    user_agent: str | None
+    expires_at: Time
+
+
+class AuthSignedOut(Value, frozen=True, kw_only=True):
+    """A browser session was ended; the actor says by whom, `name` whose it was."""
+
+    TYPE: ClassVar[str] = "auth.signedOut"
+    session_id: str
+    name: str
+
+
+class AuthFailed(Value, frozen=True, kw_only=True):
+    """Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
+    further addresses one without an address, so that nobody can fill the disk with them."""
+
+    TYPE: ClassVar[str] = "auth.failed"
+    address: str | None
+    method: SignInMethod
+    count: int
 
 
 Event = (
@@ -345,6 +417,7 @@ Event = (
     | TaskNote
     | TaskOutput
     | TaskOutputGap
+    | TaskOutputRemoved
     | TaskResponse
     | TaskProgress
     | ApprovalCreated
@@ -358,8 +431,14 @@ Event = (
     | DesktopAgentReady
     | DesktopRemoved
     | SettingsUpdated
+    | SecretCreated
+    | SecretUpdated
+    | SecretRemoved
     | KeyCreated
     | KeyRevoked
+    | AuthSignedIn
+    | AuthSignedOut
+    | AuthFailed
 )
 
 EVENTS: dict[str, type[Event]] = {kind.TYPE: kind for kind in get_args(Event)}
@@ -377,12 +456,13 @@ def decode_event(type: str, body: bytes) -> Event:
 
 
 def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str | None]:
-    """The fields that name an event's task, desktop and entity; the settings are an entity without an id."""
+    """The fields that name an event's task, desktop and entity; settings and failed sign-ins are about no object."""
 
     def first(*names: str) -> str | None:
         return next((name for name in names if name in kind.__struct_fields__), None)
 
-    return first("task_id"), first("desktop_id"), first("approval_id", "key_id", "task_id", "desktop_id")
+    names = ("approval_id", "key_id", "secret_name", "task_id", "desktop_id", "session_id")
+    return first("task_id"), first("desktop_id"), first(*names)
 
 
 _SUBJECT = {kind: _fields_of_subject(kind) for kind in EVENTS.values()}  # asked for every event that is appended
@@ -394,5 +474,5 @@ def subject_of(event: Event) -> tuple[str | None, str | None, str]:
     return (
         None if task is None else getattr(event, task),
         None if desktop is None else getattr(event, desktop),
-        "settings" if entity is None else getattr(event, entity),
+        event.TYPE.partition(".")[0] if entity is None else getattr(event, entity),
     )

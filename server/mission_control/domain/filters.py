@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .events import EVENTS
+from .permissions import Reach
 from .values import Value
 
 BULK_TYPES = frozenset(("task.output", "task.progress", "task.response"))
@@ -11,18 +12,24 @@ BULK_TYPES = frozenset(("task.output", "task.progress", "task.response"))
 PATTERNS = ("*", *sorted({f"{name.partition('.')[0]}.*" for name in EVENTS}))
 
 
+OF_EVERYBODY = frozenset(("settings.updated",))
+"""Events without a desktop that a reader sees although it reaches only some desktops."""
+
+
 class Filter(Value, frozen=True, kw_only=True):
-    """Types (None = all), and optionally one task or one desktop."""
+    """Types (None = all), and optionally one task or one desktop; `reach` are the desktops that the reader sees."""
 
     types: frozenset[str] | None = None
     task_id: str | None = None
     desktop_id: str | None = None
+    reach: Reach = None
 
     def matches(self, type: str, task_id: str | None, desktop_id: str | None) -> bool:
         return (
             (self.types is None or type in self.types)
             and (self.task_id is None or self.task_id == task_id)
             and (self.desktop_id is None or self.desktop_id == desktop_id)
+            and (self.reach is None or desktop_id in self.reach or type in OF_EVERYBODY)
         )
 
     @property

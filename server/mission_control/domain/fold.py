@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from .entities import OPEN, Approval, Desktop, Key, Settings, Task
+from .entities import OPEN, Approval, Desktop, Key, Secret, SecretFacts, Settings, Task
 from .events import (
     ApprovalCreated,
     ApprovalResolved,
@@ -21,13 +21,16 @@ from .events import (
     Event,
     KeyCreated,
     KeyRevoked,
+    SecretCreated,
+    SecretRemoved,
+    SecretUpdated,
     SettingsUpdated,
     TaskCreated,
 )
 
 E = TypeVar("E", Task, Approval, Desktop, Key)
 
-Entity = Task | Approval | Desktop | Settings | Key
+Entity = Task | Approval | Desktop | Settings | Key | Secret
 
 
 @cache
@@ -56,6 +59,7 @@ class State:
     approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
     desktops: dict[str, Desktop] = field(default_factory=dict[str, Desktop])
     keys: dict[str, Key] = field(default_factory=dict[str, Key])
+    secrets: dict[str, Secret] = field(default_factory=dict[str, Secret])
     settings: Settings = field(default_factory=Settings)
 
     def apply(self, event: Event) -> Entity | None:
@@ -71,6 +75,12 @@ class State:
                 self.keys[id] = entity = _created(Key, event, id)
             case KeyRevoked(key_id=id):
                 self.keys[id] = entity = evolve(self.keys[id], event)
+            case SecretCreated(secret_name=name) | SecretUpdated(secret_name=name):
+                facts = {field: getattr(event, field) for field in SecretFacts.__struct_fields__}
+                self.secrets[name] = entity = Secret(name=name, **facts)
+            case SecretRemoved(secret_name=name):
+                del self.secrets[name]
+                return None
             case SettingsUpdated():
                 self.settings = entity = _settings(event)
             case _:

@@ -16,7 +16,8 @@ from . import limits
 from .entities import Key
 from .errors import LAST_ADMIN_KEY, NOT_FOUND, Refused, invalid
 from .events import Event, KeyCreated, KeyRevoked
-from .shapes import Name
+from .shapes import Labels, Name
+from .tasks import labels_problem
 from .times import microseconds, rfc3339
 from .values import Role, Time, Value
 
@@ -30,6 +31,7 @@ class NewKey(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     name: Name
     role: Role = "operator"
     expires_at: Annotated[Time, Meta(extra_json_schema={"format": "date-time"})] | None = None  # in the future
+    desktop_labels: Labels = ()  # only desktops that carry one of them; not for admins
 
 
 def key_text(entropy: bytes) -> str:
@@ -44,7 +46,7 @@ def digest(secret: str) -> bytes:
 
 
 def create(new: NewKey, *, id: str, secret: str, at: Time) -> list[Event]:
-    """A new key."""
+    """A new key. One that is restricted to desktops is no admin: an admin could lift the restriction."""
     if not new.name.strip() or len(new.name) > limits.NAME_CHARACTERS_MAX or not new.name.isprintable():
         raise invalid("/name", f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters")
     expires_at = new.expires_at
@@ -55,8 +57,20 @@ def create(new: NewKey, *, id: str, secret: str, at: Time) -> list[Event]:
             raise invalid("/expiresAt", "is not a time such as 2027-01-31T12:00:00Z") from None
         if expires_at <= at:
             raise invalid("/expiresAt", "lies in the past")
+    if problem := labels_problem(new.desktop_labels):
+        raise invalid("/desktopLabels", problem)
+    if new.desktop_labels and new.role == "admin":
+        raise invalid("/desktopLabels", "belongs to a viewer or operator; an admin is not restricted to desktops")
     return [
-        KeyCreated(key_id=id, name=new.name, role=new.role, last4=secret[-4:], created_at=at, expires_at=expires_at)
+        KeyCreated(
+            key_id=id,
+            name=new.name,
+            role=new.role,
+            last4=secret[-4:],
+            desktop_labels=new.desktop_labels,
+            created_at=at,
+            expires_at=expires_at,
+        )
     ]
 
 

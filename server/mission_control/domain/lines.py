@@ -45,7 +45,7 @@ class LineReader:
     """Joins parts to lines, from the first one that is wanted. Parts come in order; some may be missing."""
 
     def __init__(self, start: int = 0) -> None:
-        self._start = start
+        self.start = start  # the first line that is wanted; may grow
         self._open: Line | None = None  # the line that has not ended
         self._length = 0  # its bytes, also those from before the first part
         self.before: list[tuple[Stream, bytes]] = []  # what the parts have before the first wanted line
@@ -55,15 +55,15 @@ class LineReader:
         stream, number, line_bytes, ms, data = part
         begun, self._open = self._open, None
         if begun is not None and (begun.stream, begun.number) != (stream, number):
-            if begun.number >= self._start:
+            if begun.number >= self.start:
                 yield begun._replace(is_ended=True)  # the stream changed, or bytes are lost
             begun = None
         room = LINE_BYTES_MAX - (line_bytes if begun is None else self._length)
         start, size = 0, len(data)
-        if number < self._start:
-            number, start, room = _skip(data, number, self._start, room)
+        if number < self.start:
+            number, start, room = _skip(data, number, self.start, room)
             begun = None if start else begun
-            self.before.append((stream, data[:start] if number == self._start else data))
+            self.before.append((stream, data[:start] if number == self.start else data))
         text = start  # where its text begins: a character of UTF-8 is not cut, but goes to where its last byte is
         if start and data[start - 1] != _NEWLINE:
             text = _before_character(data, start)
@@ -75,7 +75,7 @@ class LineReader:
             room = LINE_BYTES_MAX
             end = start if newline >= 0 or start == size else _before_character(data, start)
             before, at = (begun.data, begun.ms) if begun else (b"", ms)
-            if number >= self._start:
+            if number >= self.start:
                 yield Line(number, stream, at, before + data[text:end])
             text, begun, number = end, None, number + 1
         self._length = LINE_BYTES_MAX - room + size - start
@@ -85,7 +85,7 @@ class LineReader:
 
     def rest(self) -> Line | None:
         """The line that has not ended, if it is wanted."""
-        return self._open if self._open and self._open.number >= self._start else None
+        return self._open if self._open and self._open.number >= self.start else None
 
 
 def _skip(data: bytes, number: int, wanted: int, room: int) -> tuple[int, int, int]:

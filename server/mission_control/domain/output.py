@@ -6,18 +6,21 @@ Invariants, for any way the same bytes arrive:
 - `line` is the number of complete display lines before the piece's first byte. A display line ends at `\\n`, where the
   stream changes, or after `LINE_BYTES_MAX`; its `\\n` belongs to it.
 
-A piece ends at a line end wherever it can. Pure: time is an argument, in milliseconds since the run began.
+A piece ends at a line end wherever it can. Secrets in it are masked byte for byte (`masking.py`), so its offsets, lines
+and sums are those of the raw bytes. Pure: time is an argument, in milliseconds since the run began.
 """
 
 from __future__ import annotations
 
 import base64 as b64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from .masking import NOTHING, Given, Masker, Patterns, masked
 
 Stream = Literal["stdout", "stderr", "response"]
 
@@ -40,7 +43,8 @@ class Piece(Struct, frozen=True):
     line_bytes: int  # bytes before it of the display line that it goes on with, 0 where one begins
     ms: int  # when its last byte arrived
     crc: int  # running CRC-32 of the raw stream, after it
-    data: bytes
+    data: bytes  # as it may be shown
+    masked: tuple[tuple[int, int], ...] = ()  # offset in the stream and length of each secret that was masked
 
     @property
     def length(self) -> int:
@@ -69,6 +73,7 @@ class RunPosition(Struct, frozen=True):
     complete_lines: int = 0  # display lines that have ended
     line_bytes: int = 0  # bytes of the display line that has not
     line_stream: Stream | None = None  # the stream of the last byte
+    masked: int = 0  # secrets so far that were masked
 
     @property
     def position(self) -> int:
@@ -96,6 +101,11 @@ class RunPosition(Struct, frozen=True):
         if stream == "stderr":
             return replace(moved, stderr=there)
         return replace(moved, response=there)
+
+    def known_by(self, stream: Stream, crc: int, *, masked: int) -> RunPosition:
+        """The same position with the sum of a stream as it was said: of masked bytes it cannot be computed."""
+        there = replace(self.of(stream), crc=crc)
+        return replace(self, masked=self.masked + masked, **{stream: there})
 
     def moved(self, streams: Mapping[Stream, StreamPosition]) -> RunPosition:
         """The position after bytes that are lost: these streams go on there, and a display line begins."""
@@ -140,10 +150,17 @@ class OutputCutter:
 
     `feed` answers what can travel now. A partial line waits for its end until `deadline`; the caller then calls
     `flush`, and `finish` when no more will come. `position` is the position after everything that was answered; give
-    it to a new cutter to go on from there (the waiting bytes are then to be fed again).
+    it to a new cutter to go on from there (the bytes that wait are then to be fed again).
     """
 
-    def __init__(self, position: RunPosition = RunPosition()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        position: RunPosition = RunPosition(),  # noqa: B008 - frozen
+        patterns: Callable[[], Patterns] = lambda: NOTHING,
+    ) -> None:
+        """`patterns` tells, at each moment, the secrets that are to be masked."""
+        self._masker = Masker(patterns)
+        self._masked: list[tuple[int, int]] = []  # begin and end, in the stream of what waits
         self._position = position
         self._waiting = b""
         self._stream: Stream = "stdout"
@@ -157,37 +174,53 @@ class OutputCutter:
 
     @property
     def has_partial(self) -> bool:
-        """Whether a partial line waits for its end."""
-        return bool(self._waiting)
+        """Whether a partial line waits for its end, or for what shows that it is no secret."""
+        return bool(self._waiting) or self._masker.is_holding
 
     @property
     def deadline(self) -> int | None:
-        """When `flush` will answer the waiting partial line, in ms of the run; None when nothing waits."""
+        """When `flush` will answer something that waits, in ms of the run; None when nothing will."""
+        deadlines = [self._partial_deadline, self._masker.deadline]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    @property
+    def _partial_deadline(self) -> int | None:
         if not self._waiting:
             return None
         return min(self._last_ms + PARTIAL_QUIET_MS, self._waiting_since_ms + PARTIAL_AGE_MS_MAX)
 
     def jump(self, streams: Mapping[Stream, StreamPosition]) -> None:
         """Go on behind bytes that are lost. Nothing may be waiting: `finish` first."""
-        assert not self._waiting, "what waits comes before what is lost"
+        assert not self.has_partial, "what waits comes before what is lost"
         self._position = self._position.moved(streams)
 
     def feed(self, stream: Stream, data: bytes, ms: int) -> list[Piece]:
         """Take the bytes that arrived at `ms`, and answer the pieces that can travel now, in order."""
-        if not data:
-            return []
+        return self._feed(self._masker.feed(stream, data, ms)) if data else []
+
+    def _feed(self, given: Iterable[Given]) -> list[Piece]:
+        return [piece for one in given for piece in self._feed_one(one)]
+
+    def _feed_one(self, given: Given) -> list[Piece]:
+        stream, data, ms, ranges = given
         pieces: list[Piece] = []
-        if self._waiting:
-            if stream != self._stream:
-                pieces += self.finish()  # the order of arrival is worth more than a whole line
-            else:
-                data = self._waiting + data
+        if self._waiting and stream != self._stream:
+            pieces += self._finish()  # the order of arrival is worth more than a whole line
+        known = len(self._waiting)
+        if ranges:
+            start = self._position.of(stream).offset + known
+            self._masked += [(start + at, start + to) for at, to in ranges]
+        if known:
+            data = self._waiting + data
         if not self._waiting:
             self._waiting_since_ms = ms
         self._stream, self._last_ms = stream, ms
         end = data.rfind(b"\n") + 1
         if len(data) - end > LINE_BYTES_MAX:
             end = whole_characters(data)
+        for at, to in ranges:  # who goes on from the middle of a secret would not know the rest of it; it may be at 0
+            if (not at or known + at < end) and end < known + to:
+                end = known + to
         if end:
             self._cut(data[:end], pieces)
             self._waiting_since_ms = ms
@@ -197,11 +230,11 @@ class OutputCutter:
     def flush(self, ms: int) -> list[Piece]:
         """The waiting partial line, if its deadline has come. A character of UTF-8 that is not whole yet goes on
         waiting, once, for its rest."""
-        deadline = self.deadline
+        pieces = self._feed(self._masker.flush(ms))
+        deadline = self._partial_deadline
         if deadline is None or ms < deadline:
-            return []
+            return pieces
         end = whole_characters(self._waiting) or len(self._waiting)
-        pieces: list[Piece] = []
         self._cut(self._waiting[:end], pieces)
         self._waiting = self._waiting[end:]
         self._waiting_since_ms = self._last_ms = ms
@@ -209,6 +242,9 @@ class OutputCutter:
 
     def finish(self) -> list[Piece]:
         """Everything that still waits: the run has ended, or its connection has."""
+        return [*self._feed(self._masker.finish()), *self._finish()]
+
+    def _finish(self) -> list[Piece]:
         pieces: list[Piece] = []
         self._cut(self._waiting, pieces)
         self._waiting = b""
@@ -226,17 +262,26 @@ class OutputCutter:
 
     def _piece(self, data: bytes) -> Piece:
         before, stream = self._position, self._stream
-        self._position = after = before.after(stream, data)
+        after, offset = before.after(stream, data), before.of(stream).offset
+        here = self._masked_until(offset + len(data)) if self._masked else ()
+        self._position = replace(after, masked=before.masked + len(here)) if here else after
         return Piece(
             stream=stream,
             position=before.position,
-            offset=before.of(stream).offset,
+            offset=offset,
             line=before.line_at(stream),
             line_bytes=before.line_bytes_at(stream),
             ms=self._last_ms,
             crc=after.of(stream).crc,
-            data=data,
+            data=masked(data, ((at - offset, to - offset) for at, to in here)) if here else data,
+            masked=tuple((at, to - at) for at, to in here),
         )
+
+    def _masked_until(self, end: int) -> tuple[tuple[int, int], ...]:
+        """Where this stream is masked up to an offset; what goes on behind it is for the next piece."""
+        here = tuple((at, min(to, end)) for at, to in self._masked if at < end)
+        self._masked = [(max(at, end), to) for at, to in self._masked if to > end]
+        return here
 
 
 def whole_characters(data: bytes) -> int:

@@ -71,7 +71,7 @@ def gather(items: Iterable[Progress]) -> list[Progress]:
     size = 0  # characters in the run
     for item in items:
         piece = len(_piece(item))
-        if run and not (_continues(run[-1], item) and size + piece <= GATHERED_CHARACTERS_MAX):
+        if run and not (continues(run[-1], item) and size + piece <= GATHERED_CHARACTERS_MAX):
             gathered.append(_joined(run))
             run, size = [], 0
         run.append(item)
@@ -81,7 +81,8 @@ def gather(items: Iterable[Progress]) -> list[Progress]:
     return gathered
 
 
-def _continues(before: Progress, item: Progress) -> bool:
+def continues(before: Progress, item: Progress) -> bool:
+    """Whether an item is the next piece of the same text, or the newer figure."""
     return (
         item.kind in ("text", "reasoning", "tool.output", "usage")
         and before.kind == item.kind
@@ -93,9 +94,18 @@ def _joined(run: list[Progress]) -> Progress:
     last = run[-1]
     if len(run) == 1 or last.kind == "usage":
         return last
-    joined = "".join(map(_piece, run))
-    return replace(last, output=joined) if last.kind == "tool.output" else replace(last, text=joined)
+    return with_piece(last, "".join(map(_piece, run)))
 
 
 def _piece(item: Progress) -> str:
     return (item.output if item.kind == "tool.output" else item.text) or ""
+
+
+def piece_of(item: Progress) -> str | None:
+    """The piece of a longer text that an item is, or None."""
+    return _piece(item) if item.kind in ("text", "reasoning", "tool.output") else None
+
+
+def with_piece(item: Progress, piece: str) -> Progress:
+    """The same item of another piece."""
+    return replace(item, output=piece) if item.kind == "tool.output" else replace(item, text=piece)

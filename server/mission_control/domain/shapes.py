@@ -64,11 +64,43 @@ Env = Annotated[
     ),
 ]
 
+VARIABLE_PATTERN: Final = "^[A-Z_][A-Z0-9_]*$"
+SecretName = Annotated[str, _shape(minLength=1, maxLength=limits.NAME_CHARACTERS_MAX, pattern=VARIABLE_PATTERN)]
+SecretNames = Annotated[
+    tuple[SecretName, ...],
+    _shape(
+        maxItems=limits.TASK_SECRETS_MAX,
+        uniqueItems=True,
+        description="Names of secrets. The command gets their values as variables, and they never show in its output.",
+    ),
+]
+SecretValue = Annotated[
+    str,
+    _shape(
+        minLength=limits.SECRET_CHARACTERS_MIN,
+        maxLength=limits.SECRET_BYTES_MAX,
+        pattern=r"^[^\u0000]*$",
+        writeOnly=True,
+        description=f"Up to {limits.SECRET_BYTES_MAX} bytes of UTF-8 without NUL, and at least"
+        f" {limits.SECRET_CHARACTERS_MIN} characters beside the white space around it.",
+    ),
+]
+
 Host = Annotated[str, _shape(minLength=1, maxLength=255, pattern=rf"^[^-{HOST_REFUSED}][^{HOST_REFUSED}]*$")]
 _USERNAME = rf"^(?:[^-\\{USER_REFUSED}]|[^-{USER_REFUSED}][^{USER_REFUSED}]*[^\\{USER_REFUSED}])$"
 Username = Annotated[str, _shape(minLength=1, maxLength=255, pattern=_USERNAME)]
 Port = Annotated[int, _shape(minimum=1, maximum=65535)]
 Fingerprint = Annotated[str, _shape(pattern=FINGERPRINT_PATTERN)]
+PUBLIC_KEY_PATTERN: Final = r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]{60,}={0,2}$"
+PublicKey = Annotated[
+    str,
+    _shape(
+        maxLength=limits.PUBLIC_KEY_CHARACTERS_MAX,
+        pattern=PUBLIC_KEY_PATTERN,
+        description="As in a .pub file, without its comment.",
+    ),
+]
+RevokedKeys = Annotated[tuple[PublicKey, ...], _shape(maxItems=limits.REVOKED_KEYS_MAX)]
 Url = Annotated[str, _shape(minLength=8, maxLength=limits.URL_CHARACTERS_MAX, pattern=URL_PATTERN)]
 Secret = Annotated[str, _shape(maxLength=limits.SECRET_CHARACTERS_MAX, writeOnly=True)]
 Model = Annotated[str, _shape(maxLength=limits.MODEL_CHARACTERS_MAX)]

@@ -34,12 +34,14 @@ from .events import (
     TaskCompleted,
     TaskCreated,
     TaskFailed,
+    TaskOutputRemoved,
     TaskPhase,
     TaskReview,
     TaskStarted,
     TaskUpdated,
 )
-from .shapes import Content, Cwd, Env, Id, Labels, TimeoutSeconds, Title
+from .masking import Patterns
+from .shapes import Content, Cwd, Env, Id, Labels, SecretNames, TimeoutSeconds, Title
 from .values import Actor, Error, LeftRunning, StreamSums, Time, Usage, Value
 
 Decision = Literal["approve", "reject"]
@@ -53,7 +55,14 @@ class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     RULES: ClassVar[dict[str, Any]] = {
         "if": {"properties": {"type": {"const": "prompt"}}},
-        "then": {"properties": {"env": {"maxProperties": 0}, "cwd": {"type": "null"}, "tty": {"const": False}}},
+        "then": {
+            "properties": {
+                "env": {"maxProperties": 0},
+                "secrets": {"maxItems": 0},
+                "cwd": {"type": "null"},
+                "tty": {"const": False},
+            }
+        },
         "else": {"properties": {"content": {"maxLength": limits.COMMAND_BYTES_MAX}}},
     }
     type: TaskType
@@ -64,6 +73,7 @@ class NewTask(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     labels: Labels = ()
     timeout_seconds: TimeoutSeconds | None = None
     env: Env = {}
+    secrets: SecretNames = ()
     cwd: Cwd | None = None
     tty: bool = False
     run: bool = False
@@ -79,6 +89,7 @@ class TaskEdit(Value, forbid_unknown_fields=True, frozen=True, kw_only=True):
     labels: Labels | UnsetType = UNSET
     timeout_seconds: TimeoutSeconds | UnsetType | None = UNSET
     env: Env | UnsetType = UNSET
+    secrets: SecretNames | UnsetType = UNSET
     cwd: Cwd | UnsetType | None = UNSET
     tty: bool | UnsetType = UNSET
 
@@ -94,6 +105,7 @@ class RunEnd(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     left_running: tuple[LeftRunning, ...] | None = None
     streams: dict[Stream, StreamSums] | None = None
+    masked_count: int = 0
     executed_at: Time | None = None  # where it ended before anybody had said that it began
 
 
@@ -127,10 +139,17 @@ def problems_of(task: NewTask) -> list[FieldError]:
     if task.timeout_seconds is not None and not 1 <= task.timeout_seconds <= limits.TIMEOUT_SECONDS_MAX:
         check("/timeoutSeconds", f"is not between 1 and {limits.TIMEOUT_SECONDS_MAX}")
     check("/env", _env_problem(task.env))
+    check("/secrets", _secrets_problem(task))
     if task.cwd is not None and (not task.cwd or "\0" in task.cwd or len(task.cwd) > 4096):
         check("/cwd", "is not a path")
     if task.type == "prompt":
-        for pointer, given in (("/env", bool(task.env)), ("/cwd", task.cwd is not None), ("/tty", task.tty)):
+        only = (
+            ("/env", bool(task.env)),
+            ("/secrets", bool(task.secrets)),
+            ("/cwd", task.cwd is not None),
+            ("/tty", task.tty),
+        )
+        for pointer, given in only:
             if given:
                 check(pointer, "belongs to commands; a prompt has none")
     return errors
@@ -161,6 +180,15 @@ def _env_problem(env: dict[str, str]) -> str | None:
     return None
 
 
+def _secrets_problem(task: NewTask) -> str | None:
+    if len(task.secrets) > limits.TASK_SECRETS_MAX:
+        return f"are more than {limits.TASK_SECRETS_MAX}"
+    if len(set(task.secrets)) != len(task.secrets):
+        return "name one secret twice"
+    both = sorted(set(task.secrets) & set(task.env))
+    return f"{both[0]} is a variable in env, too" if both else None
+
+
 def create(
     new: NewTask,
     *,
@@ -189,9 +217,10 @@ def create(
             session_id=session,
             timeout_seconds=new.timeout_seconds,
             env=new.env,
+            secrets=new.secrets,
             cwd=new.cwd,
             tty=new.tty,
-            created_by=actor,
+            created_by=actor.who,
         )
     ]
 
@@ -300,6 +329,17 @@ def cancel(task: Task, *, at: Time) -> list[Event]:
     ]
 
 
+def masked(end: RunEnd, patterns: Patterns) -> RunEnd:
+    """The same end without the secrets that stand in its words."""
+    error, left = end.error, end.left_running
+    return msgspec.structs.replace(
+        end,
+        result=end.result and patterns.mask(end.result),
+        error=error and msgspec.structs.replace(error, message=patterns.mask(error.message)),
+        left_running=left and tuple(msgspec.structs.replace(one, command=patterns.mask(one.command)) for one in left),
+    )
+
+
 def finish(task: Task, end: RunEnd, *, at: Time, approval_mode: bool, approval_id: str) -> list[Event]:
     """A run is over. Once a cancel was requested it ends cancelled, whatever its exit; else failed, review or done.
 
@@ -336,6 +376,7 @@ def _ended(kind: type[E], task: Task, status: TaskStatus, end: RunEnd, completed
         usage=end.usage,
         left_running=end.left_running,
         streams=UNSET if end.streams is None else end.streams,
+        masked_count=end.masked_count or UNSET,
         executed_at=UNSET if end.executed_at is None or task.executed_at else end.executed_at,
     )
 
@@ -354,7 +395,7 @@ def review(
         status="approved" if approved else "rejected",
         created_at=approval.created_at,
         resolved_at=at,
-        resolved_by=actor,
+        resolved_by=actor.who,
         feedback=feedback,
     )
     kind = TaskCompleted if approved else TaskFailed
@@ -397,3 +438,19 @@ def archive(task: Task, *, at: Time) -> list[Event]:
         raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
     version = task.version + 1 + len(cancelled)
     return [*cancelled, TaskArchived(task_id=task.id, desktop_id=task.desktop_id, version=version)]
+
+
+def remove_output(task: Task, *, at: Time, bytes: int, lines: int) -> list[Event]:
+    """Remove what is recorded of its runs, which is so much; not while it runs."""
+    if task.status == "running":
+        raise Refused(TASK_NOT_FINISHED, id=task.id, status=task.status)
+    return [
+        TaskOutputRemoved(
+            task_id=task.id,
+            desktop_id=task.desktop_id,
+            version=task.version + 1,
+            output_removed_at=at,
+            bytes=bytes,
+            lines=lines,
+        )
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, field
 
 Time = str
 """RFC 3339 in UTC with microseconds and `Z`; sorts as text."""
@@ -20,10 +20,20 @@ class Value(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Actor(Value, frozen=True, kw_only=True):
-    """Who did it: a key, a person's session, the local administration socket, or the system itself."""
+    """Who did it: a key, a person's session, the local administration socket, or the system itself.
+
+    As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
+    """
 
     id: str
     name: str
+    via: Literal["key", "session", "local"] | UnsetType = UNSET
+    address: str | UnsetType = field(name="from", default=UNSET)
+
+    @property
+    def who(self) -> Actor:
+        """Only who it was: for objects, which outlive the place where it was done."""
+        return Actor(id=self.id, name=self.name)
 
 
 SYSTEM = Actor(id="system", name="Mission Control")

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..domain.entities import Approval, Desktop, Key, Settings, Task
+from ..domain.entities import Approval, Desktop, Key, Secret, Settings, Task
 from ..domain.events import Event
 from ..domain.filters import Filter
 from ..domain.output import RunPosition
@@ -38,21 +38,23 @@ class RunRow(msgspec.Struct, frozen=True):
     position: RunPosition
 
 
-Row = Task | Approval | Desktop | Key | Settings | RunRow
+Row = Task | Approval | Desktop | Key | Secret | Settings | RunRow
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What is appended together: whole or not at all.
 
     `rows` are the objects as they stand after the events; `beside` are statements for what is not derived from the
-    log (secrets, credentials, idempotency). `run` names the run whose output this is: output takes turns between runs
-    and goes behind state events. `desktop_id` is indexed for events that do not name their desktop themselves.
+    log (secrets, credentials, idempotency), and `beside_bytes` about how much they write. `run` names the run whose
+    output this is: output takes turns between runs and goes behind state events. `desktop_id` is indexed for events
+    that do not name their desktop themselves.
     """
 
     events: tuple[Event, ...]
     actor: Actor
     rows: tuple[Row, ...] = ()
     beside: tuple[Statement, ...] = ()
+    beside_bytes: int = 0
     run: str | None = None
     desktop_id: str | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..domain.entities import Approval, Desktop, Key, Settings, Task
+from ..domain.entities import Approval, Desktop, Key, Secret, Settings, Task
 from .event_log import Row, RunRow
 
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +27,7 @@ DESKTOP = """
 insert into desktops values (?, ?, ?) on conflict (id) do update set removed = excluded.removed, doc = excluded.doc
 """
 KEY = "insert into keys values (?, ?) on conflict (id) do update set doc = excluded.doc"
+NAMED = "insert into named_secrets values (?, ?) on conflict (name) do update set doc = excluded.doc"
 SETTINGS = "insert into settings values (1, ?) on conflict (id) do update set doc = excluded.doc"
 
 
@@ -45,6 +46,8 @@ def _row(row: Row) -> tuple[str, str, tuple[object, ...]]:
             return DESKTOP, row.id, (row.id, row.removed_at is not None, doc)
         case Key():
             return KEY, row.id, (row.id, doc)
+        case Secret():
+            return NAMED, row.name, (row.name, doc)
         case Settings():
             return SETTINGS, "settings", (doc,)
 

@@ -15,8 +15,9 @@ import msgspec
 
 from ..domain import limits
 from ..domain.entities import OPEN, STATUSES, TaskStatus
-from ..domain.filters import BULK_TYPES
+from ..domain.filters import BULK_TYPES, OF_EVERYBODY
 from ..domain.ids import first_id
+from ..domain.permissions import Reach
 from ..domain.times import rfc3339
 from .event_log import StoredEvent
 from .sqlite import COLUMNS, Snapshot
@@ -50,6 +51,7 @@ class TaskFilter(NamedTuple):
     created_by: str | None = None  # an actor's id
     since_us: int | None = None  # created, or ended in the order `ended`: from here on
     until_us: int | None = None  # and before here
+    reach: Reach = None  # the desktops that the reader sees
 
 
 class _Where(NamedTuple):
@@ -66,6 +68,19 @@ _LABEL_TEXT = "exists (select 1 from json_each(cast(doc as text), '$.labels') wh
 _BY = "json_extract(cast(doc as text), '$.createdBy.id') = ?"
 
 
+_WITHIN = "{column} in (select value from json_each(?))"
+
+
+def _listed(reach: frozenset[str]) -> str:
+    """Desktops as a parameter of `_WITHIN`."""
+    return msgspec.json.encode(sorted(reach)).decode()
+
+
+def _and_within(reach: Reach, column: str = "desktop_id") -> tuple[str, tuple[str, ...]]:
+    """A further condition that leaves out what a reader does not reach, and its parameter; empty for who sees all."""
+    return ("", ()) if reach is None else (f" and {_WITHIN.format(column=column)}", (_listed(reach),))
+
+
 def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
     """The walks that together find the tasks: one for each status where the index begins with it."""
     conditions: list[str] = []
@@ -79,6 +94,8 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         add("type = ?", wanted.type)
     if wanted.label is not None:
         add(_LABELLED, wanted.label)
+    if wanted.reach is not None:
+        add(_WITHIN.format(column="desktop_id"), _listed(wanted.reach))
     if wanted.text is not None:
         found = f"{_TEXT.format(field='content')} or {_TEXT.format(field='title')} or {_LABEL_TEXT} or id = ?"
         add(f"({found})", *[wanted.text] * 4)
@@ -192,8 +209,33 @@ def task(id: str) -> Query:
     return Query(sql, (id,), ("sqlite_autoindex_tasks_1",))
 
 
-def batches_page(before: str | None, limit: int) -> Query:
-    """The ids of batches, newest first, found by jumping from one to the next."""
+def task_counts(reach: Reach) -> Query:
+    """`status, count` of the listed tasks: from the counters, or along the index of the desktops that are reached."""
+    if reach is None:
+        return Query("select status, count from task_counts", (), ())
+    return Query(
+        "select status, count(*) from tasks indexed by tasks_by_desktop"
+        f" where archived = 0 and {_WITHIN.format(column='desktop_id')} group by status",
+        (_listed(reach),),
+        ("tasks_by_desktop",),
+    )
+
+
+def desktop_of_task(id: str) -> Query:
+    """`desktop_id` of one task."""
+    return Query("select desktop_id from tasks where id = ?", (id,), ("sqlite_autoindex_tasks_1",))
+
+
+def batches_page(before: str | None, limit: int, reach: Reach = None) -> Query:
+    """The ids of batches, newest first, found by jumping from one to the next; with tasks on the desktops reached."""
+    if reach is not None:
+        within, listed = _and_within(reach)
+        return Query(
+            "select distinct batch_id from tasks indexed by tasks_by_batch where batch_id is not null"
+            f" and batch_id < ?{within} order by batch_id desc limit ?",
+            (before if before is not None else "~", *listed, limit),
+            ("tasks_by_batch",),
+        )
     newest = "select max(batch_id) as id from tasks indexed by tasks_by_batch where batch_id is not null"
     return Query(
         f"with recursive batches (id) as ({newest}{' and batch_id < ?' if before is not None else ''}"
@@ -205,56 +247,67 @@ def batches_page(before: str | None, limit: int) -> Query:
     )
 
 
-BATCHES_TOTAL = Query(
-    "select count(distinct batch_id) from tasks indexed by tasks_by_batch where batch_id is not null",
-    (),
-    ("tasks_by_batch",),
-)
+def batches_total(reach: Reach = None) -> Query:
+    """How many batches the whole list has."""
+    within, listed = _and_within(reach)
+    return Query(
+        "select count(distinct batch_id) from tasks indexed by tasks_by_batch where batch_id is not null" + within,
+        listed,
+        ("tasks_by_batch",),
+    )
 
 
-def batch_counts(ids: Sequence[str]) -> Query:
+def batch_counts(ids: Sequence[str], reach: Reach = None) -> Query:
     """`batch_id, status, count` of the tasks of batches, archived ones included."""
-    some = ", ".join("?" * len(ids))
+    some, (within, listed) = ", ".join("?" * len(ids)), _and_within(reach)
     return Query(
         "select batch_id, status, count(*) from tasks indexed by tasks_by_batch"
-        f" where batch_id is not null and batch_id in ({some}) group by batch_id, status",
-        tuple(ids),
+        f" where batch_id is not null and batch_id in ({some}){within} group by batch_id, status",
+        (*ids, *listed),
         ("tasks_by_batch",),
     )
 
 
-def batch_desktops(id: str) -> Query:
+def batch_desktops(id: str, reach: Reach = None) -> Query:
     """`desktop_id, status, count` of the tasks of a batch, archived ones included."""
+    within, listed = _and_within(reach)
     return Query(
         "select desktop_id, status, count(*) from tasks indexed by tasks_by_batch"
-        " where batch_id = ? group by desktop_id, status",
-        (id,),
+        f" where batch_id = ?{within} group by desktop_id, status",
+        (id, *listed),
         ("tasks_by_batch",),
     )
 
 
-def first_of_batches(ids: Sequence[str]) -> Query:
+def first_of_batches(ids: Sequence[str], reach: Reach = None) -> Query:
     """`batch_id, doc` of the first task of each batch."""
-    first = "(select min(id) from tasks indexed by tasks_by_batch where batch_id = wanted.value)"
+    within, listed = _and_within(reach)
+    first = f"(select min(id) from tasks indexed by tasks_by_batch where batch_id = wanted.value{within})"
     return Query(
         f"select wanted.value, doc from json_each(?) as wanted join tasks on tasks.id = {first}",
-        (msgspec.json.encode(ids).decode(),),
+        (msgspec.json.encode(ids).decode(), *listed),
         ("tasks_by_batch",),
     )
 
 
-def batch_tasks(id: str) -> Query:
+def batch_tasks(id: str, reach: Reach = None) -> Query:
     """`id, status` of the tasks of a batch, in the order of the batch, archived ones left out."""
+    within, listed = _and_within(reach)
     return Query(
-        "select id, status from tasks indexed by tasks_by_batch where batch_id = ? and archived = 0 order by id",
-        (id,),
+        "select id, status from tasks indexed by tasks_by_batch"
+        f" where batch_id = ? and archived = 0{within} order by id",
+        (id, *listed),
         ("tasks_by_batch",),
     )
 
 
-def approvals_page(status: str | None, before: str | None, limit: int) -> Query:
+_DESKTOP_OF_DOC = "json_extract(cast(doc as text), '$.desktopId')"
+
+
+def approvals_page(status: str | None, before: str | None, limit: int, reach: Reach = None) -> Query:
     """Approvals, newest first."""
-    conditions = [("status = ?", status), ("id < ?", before)]
+    within = _WITHIN.format(column=_DESKTOP_OF_DOC)
+    conditions = [("status = ?", status), ("id < ?", before), (within, None if reach is None else _listed(reach))]
     given = [(condition, value) for condition, value in conditions if value is not None]
     where = f" where {' and '.join(condition for condition, _ in given)}" if given else ""
     index = "approvals_by_status" if status is not None else "sqlite_autoindex_approvals_1"
@@ -265,11 +318,13 @@ def approvals_page(status: str | None, before: str | None, limit: int) -> Query:
     )
 
 
-def approvals_total(status: str | None) -> Query:
+def approvals_total(status: str | None, reach: Reach = None) -> Query:
     """How many approvals the whole list has."""
+    within, listed = _and_within(reach, _DESKTOP_OF_DOC)
     if status is None:
-        return Query("select count(*) from approvals", (), ())
-    return Query("select count(*) from approvals where status = ?", (status,), ("approvals_by_status",))
+        return Query(f"select count(*) from approvals where true{within}", listed, ())
+    sql = f"select count(*) from approvals where status = ?{within}"
+    return Query(sql, (status, *listed), ("approvals_by_status",))
 
 
 class EventFilter(NamedTuple):
@@ -279,20 +334,23 @@ class EventFilter(NamedTuple):
     task_id: str | None = None
     desktop_id: str | None = None
     actor: str | None = None
+    reach: Reach = None
 
 
-def desktops_page(before: str | None, limit: int, *, removed: bool) -> Query:
+def desktops_page(before: str | None, limit: int, *, removed: bool, reach: Reach = None) -> Query:
     """Desktops, newest first; removed ones too if wanted. A fleet is small beside its history: it is walked by id."""
+    within, listed = _and_within(reach, "id")
     return Query(
-        "select doc from desktops where removed <= ? and id < ? order by id desc limit ?",
-        (removed, before if before is not None else "~", limit),  # "~" sorts after every id
+        f"select doc from desktops where removed <= ? and id < ?{within} order by id desc limit ?",
+        (removed, before if before is not None else "~", *listed, limit),  # "~" sorts after every id
         ("sqlite_autoindex_desktops_1",),
     )
 
 
-def desktops_total(*, removed: bool) -> Query:
+def desktops_total(*, removed: bool, reach: Reach = None) -> Query:
     """How many desktops the whole list has."""
-    return Query("select count(*) from desktops where removed <= ?", (removed,), ())
+    within, listed = _and_within(reach, "id")
+    return Query(f"select count(*) from desktops where removed <= ?{within}", (removed, *listed), ())
 
 
 def past_seqs(wanted: EventFilter, before: int, limit: int) -> Query:
@@ -405,34 +463,35 @@ async def last_output(snapshot: Snapshot, task_id: str, until: int, is_before: C
         middle = (low + high) // 2
         query = output_from(task_id, middle, until)
         row = await snapshot.row(query.sql, query.parameters)
-        if row is None or not ((place := _place(row)) is None or is_before(place)):
+        if row is None or not ((place := place_of(*row)) is None or is_before(place)):
             high = middle
         else:
             low = row[0] + 1
     query = output_before(task_id, low)
     row = await snapshot.row(query.sql, query.parameters)
-    return None if row is None else _place(row)
+    return None if row is None else place_of(*row)
 
 
-def _place(row: tuple[int, bytes | None]) -> Place | None:
-    """None where the payload was removed."""
-    numbers = None if row[1] is None else _NUMBERS.search(row[1])
-    return Place(row[0], int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
+def place_of(seq: int, body: bytes | None) -> Place | None:
+    """What a payload of output, or its beginning, says of its place; None where the payload was removed."""
+    numbers = None if body is None else _NUMBERS.search(body, 0, _HEAD_BYTES)
+    return Place(seq, int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
 
 
-def ended_since(since: str) -> Query:
+def ended_since(since: str, reach: Reach = None) -> Query:
     """`status, count` of the tasks that ended since a time, archived ones included."""
+    within, listed = _and_within(reach)
     return Query(
         "select status, count(*) from tasks indexed by tasks_by_end where archived in (0, 1)"
-        " and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by status",
-        (since,),
+        f" and status in ('done', 'failed', 'cancelled') and ended_at >= ?{within} group by status",
+        (since, *listed),
         ("tasks_by_end",),
     )
 
 
-def durations_since(since: str) -> Query:
+def durations_since(since: str, reach: Reach = None) -> Query:
     """How long (ms) the newest tasks that are done since a time ran, shortest first; at most `SAMPLED_MAX`."""
-    newest, parameters = _newest_ended("done", since)
+    newest, parameters = _newest_ended("done", since, reach)
     return Query(
         f"select json_extract(cast(doc as text), '$.durationMs') as ms from ({newest})"
         " where ms is not null order by ms",
@@ -441,12 +500,12 @@ def durations_since(since: str) -> Query:
     )
 
 
-def failing_since(since: str, limit: int) -> Query:
+def failing_since(since: str, limit: int, reach: Reach = None) -> Query:
     """`content (its beginning), type, count, newest id, its end` of what failed most often since a time.
 
     Of at most the newest `SAMPLED_MAX` failures: what fails now is of interest, and the cost does not grow.
     """
-    newest, parameters = _newest_ended("failed", since)
+    newest, parameters = _newest_ended("failed", since, reach)
     content = "substr(json_extract(cast(doc as text), '$.content'), 1, 300)"
     return Query(
         f"select {content}, type, count(*), max(id), max(ended_at) from ({newest})"
@@ -456,23 +515,26 @@ def failing_since(since: str, limit: int) -> Query:
     )
 
 
-def _newest_ended(status: TaskStatus, since: str) -> tuple[str, tuple[object, ...]]:
+def _newest_ended(status: TaskStatus, since: str, reach: Reach) -> tuple[str, tuple[object, ...]]:
     """`id, type, ended_at, doc` of the newest tasks that ended so since a time, archived ones included."""
+    within, listed = _and_within(reach)
     part = (
         "select * from (select id, type, ended_at, doc from tasks indexed by tasks_by_end"
-        " where archived = {} and status = ? and ended_at >= ? order by ended_at desc, id desc limit ?)"
+        f" where archived = {{}} and status = ? and ended_at >= ?{within} order by ended_at desc, id desc limit ?)"
     )
     both = f"{part.format(0)} union all {part.format(1)}"
-    walk = (status, since, SAMPLED_MAX)
+    walk = (status, since, *listed, SAMPLED_MAX)
     return f"select * from ({both}) order by ended_at desc, id desc limit ?", (*walk, *walk, SAMPLED_MAX)
 
 
-def waiting_ages(bounds_us: Sequence[int]) -> Query:
+def waiting_ages(bounds_us: Sequence[int], reach: Reach = None) -> Query:
     """How many approvals are pending, the id of the oldest, and how many were created since each of some times."""
     younger = "".join(", coalesce(sum(id >= ?), 0)" for _ in bounds_us)
+    within, listed = _and_within(reach, _DESKTOP_OF_DOC)
     return Query(
-        f"select count(*), min(id){younger} from approvals indexed by approvals_by_status where status = 'pending'",
-        tuple(first_id("appr", at_us) for at_us in bounds_us),
+        f"select count(*), min(id){younger} from approvals indexed by approvals_by_status"
+        f" where status = 'pending'{within}",
+        (*(first_id("appr", at_us) for at_us in bounds_us), *listed),
         ("approvals_by_status",),
     )
 
@@ -482,12 +544,13 @@ def approval(id: str) -> Query:
     return Query("select doc from approvals where id = ?", (id,), ("sqlite_autoindex_approvals_1",))
 
 
-def ended_by_hour(since: str) -> Query:
+def ended_by_hour(since: str, reach: Reach = None) -> Query:
     """`hour (as 2026-03-01T12), status, count` of the tasks that ended since a time, archived ones included."""
+    within, listed = _and_within(reach)
     return Query(
-        "select substr(ended_at, 1, 13), status, count(*) from tasks indexed by tasks_by_end"
-        " where archived in (0, 1) and status in ('done', 'failed', 'cancelled') and ended_at >= ? group by 1, 2",
-        (since,),
+        "select substr(ended_at, 1, 13), status, count(*) from tasks indexed by tasks_by_end where archived in (0, 1)"
+        f" and status in ('done', 'failed', 'cancelled') and ended_at >= ?{within} group by 1, 2",
+        (since, *listed),
         ("tasks_by_end",),
     )
 
@@ -502,6 +565,10 @@ def _matching(wanted: EventFilter) -> tuple[list[str], list[object]]:
     if wanted.desktop_id is not None:
         conditions.append("coalesce(desktop_id = ?, 0)")
         values.append(wanted.desktop_id)
+    if wanted.reach is not None:
+        everybodys = ", ".join(repr(type) for type in sorted(OF_EVERYBODY))
+        conditions.append(f"(coalesce({_WITHIN.format(column='desktop_id')}, 0) or type in ({everybodys}))")
+        values.append(_listed(wanted.reach))
     if wanted.actor is not None:
         conditions.append("json_extract(actor, '$.id') = ?")
         values.append(wanted.actor)

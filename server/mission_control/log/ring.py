@@ -33,6 +33,13 @@ class Ring:
         while self._bytes > self._bytes_max and len(self._events) > 1:
             self._bytes -= self._events.pop(self._before + 1).size
 
+    def forget(self, task_id: str, types: frozenset[str]) -> None:
+        """Let go of the payloads of a task's events of these types."""
+        for seq, event in self._events.items():
+            if event.task_id == task_id and event.type in types:
+                self._bytes -= len(event.body or b"")
+                self._events[seq] = event._replace(body=None)
+
     def holds_after(self, seq: int) -> bool:
         """Whether everything after a position is here."""
         return seq >= self._before

@@ -155,6 +155,10 @@ class SqliteLog:
                 waiter.set_result(None)
         self._waiters.clear()
 
+    def forget(self, task_id: str) -> None:
+        """The output of a task is removed: no reader gets it from memory any more."""
+        self._ring.forget(task_id, BULK_TYPES)
+
     def statistics(self) -> dict[str, dict[str, int]]:
         """What the ring holds, what waits for the writer, and who waits for news."""
         return {
@@ -277,6 +281,7 @@ async def connected(path: Path, *, read_only: bool = False) -> AsyncGenerator[ai
     try:
         writing = [f"page_size={PAGE_BYTES}", "journal_mode=wal", "synchronous=full", "cache_size=-16000"]
         writing.append("temp_store=memory")  # else what is being changed goes through files in /var/tmp
+        writing.append("secure_delete=on")  # what is removed is not left in free pages
         reading = ["query_only=1", "cache_size=-4000"]
         pragmas = ["busy_timeout=5000", "wal_autocheckpoint=0", "mmap_size=0", *(reading if read_only else writing)]
         for pragma in pragmas:

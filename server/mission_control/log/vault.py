@@ -1,22 +1,32 @@
 """Secrets at rest: sealed with a key that lies beside the database, not in it and not in its backup.
 
 AES-256-GCM with a random nonce; owner and name are authenticated, so a sealed secret cannot be moved to another place.
+Opened, all of them are in memory, since whatever a run produces is looked through for them.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ..domain.masking import Patterns
 from .directory import DirectoryUnusable
 from .event_log import Statement
 
 KEY_FILE = "seal.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+RETIRED_MAX = 100  # values that were replaced or forgotten, and are masked until the server stops
+
+NAMED = "named"
+"""The owner of named secrets."""
+LONG = frozenset(("privateKey",))
+"""Names of secrets that no program is given: of them, only whole lines are looked for."""
 
 
 class SecretUnreadable(Exception):
@@ -28,9 +38,47 @@ class Vault:
 
     def __init__(self, directory: Path) -> None:
         self._cipher = AESGCM(_key(directory / KEY_FILE))
+        self._known: dict[tuple[str, str], str] = {}
+        self._retired: deque[tuple[str, str]] = deque(maxlen=RETIRED_MAX)  # name and value
+        self._patterns = Patterns()
+        self._looked_for: tuple[set[str], set[str]] = (set(), set())
+        self._is_changed = False
+
+    def load(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """Open what is stored, as `owner, name, sealed`. What does not open is not known here."""
+        for owner, name, sealed in rows:
+            try:
+                self._known[owner, name] = self.open(owner, name, sealed)
+            except SecretUnreadable:
+                continue
+        self._is_changed = True
+
+    def restore(self, owner: str, name: str, sealed: bytes | None) -> None:
+        """What is stored of a secret counts, since a change of it was refused."""
+        self._retire(owner, name)
+        if sealed is not None:
+            self.load([(owner, name, sealed)])
+
+    def known(self, owner: str, name: str) -> str | None:
+        """A secret that was loaded or sealed, and not forgotten."""
+        return self._known.get((owner, name))
+
+    @property
+    def patterns(self) -> Patterns:
+        """Every secret of this server, to be masked wherever something may show it."""
+        if self._is_changed:
+            self._is_changed = False
+            values = [*((name, value) for (_, name), value in self._known.items()), *self._retired]
+            long = {value for name, value in values if name in LONG}
+            wanted = {value for name, value in values if name not in LONG}, long
+            if wanted != self._looked_for:
+                self._looked_for, self._patterns = wanted, Patterns(wanted[0], lines_only=long)
+        return self._patterns
 
     def seal(self, owner: str, name: str, secret: str) -> Statement:
         """The statement that stores a secret in place of an older one."""
+        self._retire(owner, name)
+        self._known[owner, name] = secret  # masked from now on, whether or not the statement is carried out
         nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), _place(owner, name))
         return Statement("insert or replace into secrets values (?, ?, ?)", (owner, name, sealed))
@@ -42,12 +90,19 @@ class Vault:
         except (InvalidTag, ValueError):  # ValueError: too short to be one
             raise SecretUnreadable(f"the secret {name} of {owner} was sealed with another key file") from None
 
+    def forget(self, owner: str, name: str | None = None) -> Statement:
+        """The statement that deletes a secret, or all of an owner."""
+        for known in [place for place in self._known if place[0] == owner and name in (None, place[1])]:
+            self._retire(*known)
+        if name is None:
+            return Statement("delete from secrets where owner = ?", (owner,))
+        return Statement("delete from secrets where owner = ? and name = ?", (owner, name))
 
-def forget(owner: str, name: str | None = None) -> Statement:
-    """The statement that deletes a secret, or all of an owner."""
-    if name is None:
-        return Statement("delete from secrets where owner = ?", (owner,))
-    return Statement("delete from secrets where owner = ? and name = ?", (owner, name))
+    def _retire(self, owner: str, name: str) -> None:
+        value = self._known.pop((owner, name), None)
+        if value is not None and (name, value) not in self._retired:
+            self._retired.append((name, value))
+        self._is_changed = True
 
 
 def _place(owner: str, name: str) -> bytes:

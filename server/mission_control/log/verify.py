@@ -22,13 +22,26 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import aiosqlite
 import msgspec
 
-from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Settings, Task
-from ..domain.events import Event, Stream, TaskCreated, TaskEnd, TaskOutput, TaskOutputGap, decode_event, subject_of
+from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Secret, Settings, Task
+from ..domain.events import (
+    Event,
+    Stream,
+    TaskCreated,
+    TaskEnd,
+    TaskOutput,
+    TaskOutputGap,
+    TaskOutputRemoved,
+    decode_event,
+    subject_of,
+)
+from ..domain.filters import BULK_TYPES
 from ..domain.fold import State
 from ..domain.output import RunPosition, decode_text
 from ..domain.values import StreamSums
 from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
+from .heads import Head, NotedHead, head_of
 from .sqlite import Snapshot, connected, refuse_newer
+from .vault import NAMED
 from .writer import link
 
 PROBLEMS_MAX = 100  # told one by one; the rest is counted
@@ -80,6 +93,12 @@ class Record(NamedTuple):
     chain: bytes
 
 
+STILL_THERE = (
+    "select exists (select 1 from events indexed by events_by_task where task_id = ? and seq < ?"  # noqa: S608
+    f" and type in ({', '.join(repr(type) for type in sorted(BULK_TYPES))}) and body is not null)"
+    " and not exists (select 1 from removals where task_id = ?)"
+)
+
 _AS_STORED = {name: f"cast({name} as blob)" for name in ("body", "body_sha256", "chain")}  # whatever damage made of it
 
 
@@ -90,26 +109,35 @@ class _Run:
         self.position = RunPosition()
         self.is_known = True
         self.digests: dict[Stream, Any] = {}  # of each stream, until the run has ended
+        self.masked: set[Stream] = set()  # streams whose digest is not known, since secrets were masked
 
     def take(self, stream: Stream, data: bytes) -> None:
         self.digests.setdefault(stream, hashlib.sha256()).update(data)
 
     def sums(self, stream: Stream) -> StreamSums:
-        """What is recorded of a stream."""
+        """What is recorded of a stream; without a digest where the raw bytes are not."""
         at, digest = self.position.of(stream), self.digests.get(stream) or hashlib.sha256()
-        return StreamSums(bytes=at.offset, crc=at.crc, sha256=digest.hexdigest())
+        sha256 = "" if stream in self.masked else digest.hexdigest()
+        return StreamSums(bytes=at.offset, crc=at.crc, sha256=sha256)
 
 
 class Checker:
     """Takes the events one after the other, then the tables, and notes what is wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Iterable[NotedHead] = ()) -> None:
+        self._heads: dict[int, list[NotedHead]] = {}
+        for noted in heads:
+            self._heads.setdefault(noted.head.seq, []).append(noted)
+        self._heads.pop(0, None)  # of an empty log: there was nothing to change
         self.seq = 0
         self._chain = bytes(32)
         self._state = State()
         self._ended: dict[str, bytes] = {}  # tasks that are over, encoded: they are many, and seldom looked at again
         self._runs: dict[str, _Run] = {}
         self._listed: Counter[str] = Counter()
+        self._without_payload: dict[str, int] = {}  # tasks with events that lack theirs: the last of them
+        self._with_payload: set[str] = set()  # tasks with output that is there
+        self.removed: dict[str, int] = {}  # tasks whose output was removed though it was there just before, and where
         self._events = self._tasks = self._run_count = self._bytes = 0
         self._problem_count = 0
         self._problems: list[Problem] = []
@@ -132,11 +160,17 @@ class Checker:
         """The next event."""
         self._events += 1
         self._check_seal(record)
+        for line, head in self._heads.pop(record.seq, ()):
+            if head.chain.lower() != record.chain.hex():
+                self.problem(
+                    f"it, or one before it, is not what it was when its head was noted (line {line})", record.seq
+                )
         self.seq, self._chain = record.seq, record.chain  # as stored: one damage is one problem, not all that follows
         if record.body is None:
-            if record.task_id is not None:
-                self._run(record.task_id).is_known = False
+            self._check_absent(record)
             return
+        if record.task_id is not None and record.type in BULK_TYPES:
+            self._with_payload.add(record.task_id)
         try:
             event = decode_event(record.type, record.body)
         except KeyError:
@@ -146,6 +180,20 @@ class Checker:
         else:
             self._check_subject(record, event)
             self._check_event(record.seq, event)
+
+    def _check_absent(self, record: Record) -> None:
+        """A payload may only be gone where a person removed the output of a task."""
+        if record.task_id is None or record.type not in BULK_TYPES:
+            self.problem("its payload is gone, which nobody can remove", record.seq)
+            return
+        self._run(record.task_id).is_known = False
+        self._without_payload[record.task_id] = record.seq
+
+    def _check_removed(self, seq: int, task_id: str) -> None:
+        self._without_payload.pop(task_id, None)
+        if task_id in self._with_payload:
+            self._with_payload.discard(task_id)
+            self.removed[task_id] = seq  # either it went after it was read, or it is there still
 
     def _check_seal(self, record: Record) -> None:
         seq, follows = record.seq, record.seq == self.seq + 1
@@ -183,6 +231,9 @@ class Checker:
                 self._check_output(seq, event, task)
             case TaskOutputGap():
                 self._run(event.task_id).is_known = False
+            case TaskOutputRemoved():
+                self._check_removed(seq, event.task_id)
+                self._check_step(seq, task, self._state.apply(event))
             case _:
                 before = task if task_id is not None else self._state.desktops.get(desktop_id or "")
                 try:
@@ -211,7 +262,8 @@ class Checker:
     def _check_sums(self, seq: int, event: TaskEnd) -> None:
         """What is recorded is what the desktop counted and digested at the command's pipes."""
         run = self._runs.get(event.task_id) or _Run()
-        for stream, wanted in (event.streams or {}).items():
+        for stream, said in (event.streams or {}).items():
+            wanted = msgspec.structs.replace(said, sha256="") if stream in run.masked else said
             if run.is_known and run.sums(stream) != wanted:
                 self.problem(f"what is recorded of {stream} of task {event.task_id} is not what its desktop read", seq)
         run.digests.clear()
@@ -230,7 +282,13 @@ class Checker:
         if not run.is_known:
             return
         at = run.position
-        run.position = after = at.after(event.stream, data)
+        after = at.after(event.stream, data)
+        if event.masked is not msgspec.UNSET:
+            if not _is_masked(data, [(start - event.offset, size) for start, size in event.masked]):
+                self.problem(f"the output of task {event.task_id} is not masked where it says so", seq)
+            after = after.known_by(event.stream, event.crc, masked=len(event.masked))
+            run.masked.add(event.stream)
+        run.position = after
         run.take(event.stream, data)
         sums = (
             ("position", event.position, at.position),
@@ -281,7 +339,10 @@ class Checker:
         for id, bytes_, lines, doc in rows:
             run = self._runs.pop(id, None) or _Run()
             at = run.position
-            if run.is_known and ((bytes_, lines) != (at.position, at.lines) or _decoded(doc, RunPosition) != at):
+            shown = _decoded(doc, RunPosition)
+            if shown and shown.masked >= at.masked:  # progress, too, has secrets that were masked
+                shown = msgspec.structs.replace(shown, masked=at.masked)
+            if run.is_known and ((bytes_, lines) != (at.position, at.lines) or shown != at):
                 self.problem(f"the table of runs shows {bytes_} bytes of {id}; its events have {at.position}")
 
     def compare_approvals(self, rows: Rows) -> None:
@@ -305,11 +366,22 @@ class Checker:
             if _decoded(doc, Key) != self._state.keys.pop(id, None):
                 self.problem(f"the table of keys shows {id} otherwise than its events")
 
+    def compare_secrets(self, rows: Rows) -> None:
+        """Rows of `named_secrets`: `name, doc`."""
+        for name, doc in rows:
+            if _decoded(doc, Secret) != self._state.secrets.pop(name, None):
+                self.problem(f"the table of secrets' names shows {name} otherwise than its events")
+
     def compare_settings(self, rows: Rows) -> None:
         """Rows of `settings`: `doc`; none while nobody changed anything."""
         shown = [_decoded(doc, Settings) for (doc,) in rows]
         if (shown or [Settings()]) != [self._state.settings]:
             self.problem("the table of settings shows others than the events")
+
+    def compare_removed(self, id: str, left: tuple[Any, ...]) -> None:
+        """Whether output that was removed is there, and nothing is at work on it: a row of `STILL_THERE`."""
+        if left[0]:
+            self.problem(f"output of task {id} was removed, and some of it is there still")
 
     def compare_counts(self, rows: Rows) -> None:
         """Rows of `task_counts`: `status, count`; after the tasks."""
@@ -318,24 +390,40 @@ class Checker:
                 self.problem(f"the number of tasks that are {status} is not {count}")
 
     def compare_owners(self, secrets: Rows, credentials: Rows) -> None:
-        """Who has secrets and credentials: desktops that were not removed, keys that were not revoked; before them."""
-        for (owner,) in secrets:
-            desktop = self._state.desktops.get(owner)
-            if desktop is None or desktop.removed_at:
+        """Who has secrets and credentials: desktops that were not removed, runs under way, keys that were not revoked,
+        and the secrets that have names; before all those."""
+        for owner, name in secrets:
+            if owner == NAMED:
+                if name not in self._state.secrets:
+                    self.problem(f"there is still the value of the secret {name}, which is gone")
+            elif not self._may_have_secrets(owner):
                 self.problem(f"there is still a secret of {owner}, which is gone")
         for (owner,) in credentials:
             key = self._state.keys.get(owner)
             if key is None or key.revoked_at:
                 self.problem(f"there is still a credential of key {owner}, which is gone")
 
+    def _may_have_secrets(self, owner: str) -> bool:
+        if desktop := self._state.desktops.get(owner):
+            return not desktop.removed_at
+        task = self._task(owner)
+        self._put_away(owner)
+        return task is not None and (task.status == "running" or _is_given_up(task))
+
     def finish(self) -> None:
-        """What was not ticked off is missing from its table."""
+        """What was not ticked off is missing from its table or the log; and so is what a noted head stands for."""
+        for seq, noted in self._heads.items():
+            for line, head in noted:
+                self.problem(f"the log ends at event {self.seq}, but event {seq} was noted at {head.at} (line {line})")
+        for id, seq in self._without_payload.items():
+            self.problem(f"output of task {id} is gone up to here, and no event says that it was removed", seq)
         tables: tuple[tuple[str, Iterable[str]], ...] = (
             ("tasks", [*self._state.tasks, *self._ended]),
             ("runs", [id for id, run in self._runs.items() if run.position.position]),
             ("approvals", self._state.approvals),
             ("desktops", self._state.desktops),
             ("keys", self._state.keys),
+            ("secrets' names", self._state.secrets),
             ("task counts", [status for status, count in self._listed.items() if count]),
         )
         for table, missing in tables:
@@ -345,7 +433,21 @@ class Checker:
 
 def _may_come_late(task: Task, event: TaskOutput) -> bool:
     """What a desktop kept that was given up: it is recorded when the desktop is back, and says that it is late."""
-    return event.late is True and task.error is not None and task.error.code == "desktop_unreachable"
+    return event.late is True and _is_given_up(task)
+
+
+def _is_given_up(task: Task) -> bool:
+    return task.error is not None and task.error.code == "desktop_unreachable"
+
+
+def _is_masked(data: bytes, ranges: list[tuple[int, int]]) -> bool:
+    """Whether nothing but `*` and line ends stands in these places, as begin and length, one after the other."""
+    at = 0
+    for start, size in ranges:
+        if start < at or size <= 0 or start + size > len(data) or data[start : start + size].strip(b"*\n"):
+            return False
+        at = start + size
+    return True
 
 
 def _given(value: str | msgspec.UnsetType) -> str | None:
@@ -380,6 +482,21 @@ async def verify(log: HasSnapshots, progress: Callable[[int, int], None] = lambd
     return checker.report()
 
 
+async def directory_head(directory: Path) -> Head:
+    """The head of a data directory's log, whether a server runs on it or not. Raises DirectoryUnusable, NewerSchema."""
+    path = directory / DATABASE_FILE
+    if not path.is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    try:
+        async with connected(path, read_only=True) as database:
+            await refuse_newer(database)
+            async with _File(database).snapshot() as snapshot:
+                row = await snapshot.row("select value from meta where name = 'log_id'")
+                return await head_of(snapshot, row[0] if row else "")
+    except sqlite3.Error as error:
+        raise DirectoryUnusable(f"The event log {path} cannot be read: {error}.") from error
+
+
 async def _verify(log: HasSnapshots, checker: Checker, progress: Callable[[int, int], None]) -> None:
     while True:
         async with log.snapshot() as snapshot:
@@ -408,7 +525,7 @@ async def _take(snapshot: Snapshot, checker: Checker, limit: int) -> int:
 
 async def _compare(snapshot: Snapshot, checker: Checker) -> None:
     checker.compare_owners(
-        await snapshot.rows("select distinct owner from secrets"), await snapshot.rows("select key_id from credentials")
+        await snapshot.rows("select owner, name from secrets"), await snapshot.rows("select key_id from credentials")
     )
     by_pages: Sequence[tuple[str, str, Callable[[Rows], None]]] = (
         ("tasks", "id, status, type, desktop_id, batch_id, ended_at, archived, doc", checker.compare_tasks),
@@ -416,6 +533,7 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         ("approvals", "id, task_id, status, doc", checker.compare_approvals),
         ("desktops", "id, removed, doc", checker.compare_desktops),
         ("keys", "id, doc", checker.compare_keys),
+        ("named_secrets", "name, doc", checker.compare_secrets),
     )
     for table, columns, compare in by_pages:
         after = ""
@@ -424,6 +542,9 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         while rows := await snapshot.rows(sql, (after,)):
             compare(rows)
             after = rows[-1][0]
+    for id, seq in checker.removed.items():
+        (left,) = await snapshot.rows(STILL_THERE, (id, seq, id))
+        checker.compare_removed(id, left)
     checker.compare_settings(await snapshot.rows("select doc from settings"))
     checker.compare_counts(await snapshot.rows("select status, count from task_counts"))
     checker.finish()
@@ -445,10 +566,15 @@ class _File:
             await self._database.rollback()
 
 
-async def verify_directory(directory: Path, progress: Callable[[int, int], None] = lambda seq, head: None) -> Report:
+async def verify_directory(
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda seq, head: None,
+    heads: Iterable[NotedHead] = (),
+) -> Report:
     """Check the log of a data directory, whether a server runs on it or not; none can start meanwhile.
 
-    Where no server runs, SQLite checks its pages too. Raises DirectoryUnusable where there is no log, NewerSchema.
+    With `heads`, that it is still the log of which they were noted. Where no server runs, SQLite checks its pages too.
+    Raises DirectoryUnusable where there is no log, NewerSchema.
     """
     path = directory / DATABASE_FILE
     if not path.is_file():
@@ -459,7 +585,7 @@ async def verify_directory(directory: Path, progress: Callable[[int, int], None]
             is_alone = True
         except DirectoryUnusable:
             is_alone = False
-        checker = Checker()
+        checker = Checker(heads)
         try:
             database = await stack.enter_async_context(connected(path, read_only=True))
             await refuse_newer(database)

@@ -129,7 +129,7 @@ class Writer:
         """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         bodies = [_encode(event) for event in batch.events]
-        waiting = _Waiting(batch, _encode(batch.actor), bodies, sum(map(len, bodies)), done)
+        waiting = _Waiting(batch, _encode(batch.actor), bodies, sum(map(len, bodies)) + batch.beside_bytes, done)
         if self._broken or self._closing:
             if batch.run is None:
                 self.on_refusal()

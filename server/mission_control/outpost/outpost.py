@@ -782,6 +782,54 @@ def start_error(error, cwd):
     return {"error": "start_failed", "detail": detail}
 
 
+# Where clouds answer their machines with credentials, beside the link-local 169.254.169.254.
+METADATA = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+
+
+class AddressRefused(Exception):
+    """An agent may not be asked there; says where, and why."""
+
+
+def address_problem(address, networks):
+    """Why an agent may not be asked at this address; None when it may: on this desktop, and in `networks`."""
+    from ipaddress import IPv4Address, ip_address, ip_network
+
+    asked = ip_address(address.partition("%")[0])
+    if asked.version == 6:
+        is_nat64 = asked in ip_network("64:ff9b::/96")
+        asked = IPv4Address(int(asked) & 0xFFFFFFFF) if is_nat64 else asked.ipv4_mapped or asked.sixtofour or asked
+    if asked.is_loopback:
+        return None
+    if asked.is_link_local or str(asked) in METADATA:
+        return "is a link-local or metadata address, which is never asked"
+    if asked.is_unspecified or asked.is_multicast or (asked.version == 4 and asked.is_reserved):
+        return "is no address of one host"
+    if not any(asked in network for network in map(ip_network, networks) if network.version == asked.version):
+        return "is neither this desktop's loopback nor within an --agent-network of the server"
+    return None
+
+
+def connect_to_agent(url, limit, networks):
+    """A connection to an address of the URL's host that may be asked. It is looked up once: what is judged is used."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    found = socket.getaddrinfo(url.hostname, port, 0, socket.SOCK_STREAM)[:8]
+    error = None
+    for family, kind, protocol, _, address in found:
+        problem = address_problem(address[0], networks)
+        if problem:
+            error = error or AddressRefused("%s %s" % (address[0], problem))
+            continue
+        link = socket.socket(family, kind, protocol)
+        try:
+            link.settimeout(limit)
+            link.connect(address)
+            return link
+        except OSError as failure:
+            link.close()
+            error = failure
+    raise error or AddressRefused("%s has no address" % url.hostname)
+
+
 def make_request(request, control):
     """Make one HTTP request; its body is our stdout. No proxies, no redirects, no second try."""
     import http.client
@@ -790,6 +838,7 @@ def make_request(request, control):
     url, limit = urlsplit(request["url"]), request["connect"]
     is_connected = False
     try:
+        link = connect_to_agent(url, limit, request.get("networks", []))
         if url.scheme == "https":
             import ssl
 
@@ -798,10 +847,11 @@ def make_request(request, control):
             except OSError as error:
                 tell(control, error="tls", detail="%s: %s" % (request.get("ca"), error))
                 return 1
-            connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=limit, context=trusted)
+            link = trusted.wrap_socket(link, server_hostname=url.hostname)
+            connection = http.client.HTTPSConnection(url.hostname, url.port, context=trusted)
         else:
-            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=limit)
-        connection.connect()
+            connection = http.client.HTTPConnection(url.hostname, url.port)
+        connection.sock = link
         is_connected = True
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.sock.settimeout(request["idle"])
@@ -818,6 +868,8 @@ def make_request(request, control):
                     raise http.client.IncompleteRead(b"", answer.length)
                 return 0
             write_all(1, data)
+    except AddressRefused as refused:
+        tell(control, error="address", detail=str(refused))
     except socket.timeout:
         tell(control, error="silent" if is_connected else "connect_timeout", detail="")
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -28,10 +28,12 @@ CANNOT_START = "It could not be started on the desktop: {detail}."
 NO_DIRECTORY = "Its directory cannot be entered on the desktop: {detail}."
 
 
-def spec_of(task: Task) -> Spec:
-    """What the outpost is told to run."""
+def spec_of(task: Task, given: Mapping[str, str]) -> Spec:
+    """What the outpost is told to run, with the secrets that the command is given."""
     timeout = None if task.timeout_seconds is None else float(task.timeout_seconds)
-    return Spec(task=task.id, command=task.content, cwd=task.cwd, env=task.env, tty=task.tty, timeout=timeout)
+    return Spec(
+        task=task.id, command=task.content, cwd=task.cwd, env={**task.env, **given}, tty=task.tty, timeout=timeout
+    )
 
 
 async def run_durably(
@@ -134,7 +136,7 @@ async def run_directly(
             timeout_s=timeout_s,
         ) as run:
             await streaming(run.cancel)
-            cutter = OutputCutter()
+            cutter = OutputCutter(patterns=recorder.patterns)
             async with aclosing(run.pieces(cutter)) as arriving:
                 async for pieces in arriving:
                     await recorder.add(pieces, position=cutter.position)

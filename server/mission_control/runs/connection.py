@@ -14,7 +14,7 @@ import os
 import re
 import socket
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from errno import ECONNABORTED, ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 from pathlib import Path
 from time import monotonic
@@ -35,11 +35,15 @@ FailureCode = Literal[
     "connect_timeout",
     "host_key_unknown",
     "host_key_changed",
+    "host_key_revoked",
+    "host_certificate_invalid",
     "auth_failed",
     "agent_unavailable",
     "key_invalid",
     "key_passphrase_wrong",
     "ssh_config_invalid",
+    "jump_failed",
+    "jump_refused",
     "connection_lost",
     "ssh_protocol_error",
 ]
@@ -49,11 +53,14 @@ PERMANENT: frozenset[FailureCode] = frozenset(
         "address_invalid",
         "host_key_unknown",
         "host_key_changed",
+        "host_key_revoked",
+        "host_certificate_invalid",
         "auth_failed",
         "agent_unavailable",
         "key_invalid",
         "key_passphrase_wrong",
         "ssh_config_invalid",
+        "jump_refused",
     }
 )
 """Failures that trying again does not mend, a person does. Trying them often would fill the host's log, or lock the
@@ -79,6 +86,15 @@ HOST_KEY_ALGORITHMS: dict[str, tuple[str, ...]] = {
     "rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
 """Which signatures prove a host key of each type, newest first. SHA-1 (`ssh-rsa`) is not among them."""
+
+HOST_CERTIFICATE_ALGORITHMS = (
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+)
 
 
 class SshFailure(Exception):
@@ -112,10 +128,11 @@ class SshFailure(Exception):
 
 
 class KeyAuth(Struct, frozen=True):
-    """A private key in OpenSSH, PEM or PKCS#8 form, and what opens it."""
+    """A private key in OpenSSH, PEM or PKCS#8 form, what opens it, and a certificate for it, as in its `…-cert.pub`."""
 
     private_key: str
     passphrase: str | None = None
+    certificate: str | None = None
 
     def __repr__(self) -> str:
         return "KeyAuth(private_key=<secret>)"
@@ -159,6 +176,9 @@ class SshTarget(Struct, frozen=True, kw_only=True):
     port: int | None = None
     username: str | None = None
     host_key: str | None = None  # the confirmed public key, as one line in OpenSSH's form
+    host_authority: str | None = None  # instead: the public key that signs its host certificate
+    revoked_host_keys: tuple[str, ...] = ()  # keys of hosts and authorities that prove nothing
+    jump: SshTarget | None = None  # the host that the connection leads through
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -236,17 +256,34 @@ async def open_connection(
     Raises `SshFailure`. Cancelling while it connects leaves nothing open. `attempt`, where given, records the steps.
     """
     check_address(target)
-    if target.host_key is None:
+    if target.host_key is None and target.host_authority is None:
         raise SshFailure(
             "host_key_unknown", f"The host key of {target} was never confirmed. Compare its fingerprint and confirm it."
         )
-    connection = await _connect(target, _read_pinned_key(target, target.host_key), limits, attempt or Attempt())
-    try:
-        yield connection
-    finally:
-        connection.ssh.close()
-        with anyio.CancelScope(shield=True):  # two turns of the loop: the socket is aborted, not drained
-            await connection.ssh.wait_closed()
+    pinned = _read_public_key(target, target.host_key) if target.host_key else None
+    async with _tunnel(target, limits) as tunnel:
+        connection = await _connect(target, pinned, limits, attempt or Attempt(), tunnel)
+        try:
+            yield connection
+        finally:
+            connection.ssh.close()
+            with anyio.CancelScope(shield=True):  # two turns of the loop: the socket is aborted, not drained
+                await connection.ssh.wait_closed()
+
+
+@asynccontextmanager
+async def _tunnel(target: SshTarget, limits: ConnectionLimits) -> AsyncGenerator[asyncssh.SSHClientConnection | None]:
+    """The connection to the host that the way leads through, verified like any other; None where there is none."""
+    async with AsyncExitStack() as stack:
+        tunnel = None
+        if target.jump:
+            try:
+                tunnel = await stack.enter_async_context(open_connection(target.jump, limits=limits))
+            except SshFailure as failure:
+                code = "jump_refused" if failure.is_permanent else "jump_failed"
+                message = f"The way to {target} leads through {target.jump}, which failed: {failure.message}"
+                raise SshFailure(code, message) from failure
+        yield tunnel.ssh if tunnel else None
 
 
 async def offered_host_keys(target: SshTarget, *, limits: ConnectionLimits = LIMITS) -> list[OfferedKey]:
@@ -257,20 +294,23 @@ async def offered_host_keys(target: SshTarget, *, limits: ConnectionLimits = LIM
     check_address(target)
     offered: list[OfferedKey] = []
     kinds = list(HOST_KEY_ALGORITHMS)
-    while kinds:
-        try:
-            key = await _host_key(target, kinds, limits)
-        except SshFailure as failure:
-            if offered and _may_be_disagreement(failure):
-                break  # it has no key of the types that are left
-            raise
-        kind = _kind_of(key)
-        offered.append(OfferedKey(type=kind, fingerprint=key.get_fingerprint(), public_key=public_line(key)))
-        kinds.remove(kind)
+    async with _tunnel(target, limits) as tunnel:
+        while kinds:
+            try:
+                key = await _host_key(target, kinds, limits, tunnel)
+            except SshFailure as failure:
+                if offered and _may_be_disagreement(failure):
+                    break  # it has no key of the types that are left
+                raise
+            kind = _kind_of(key)
+            offered.append(OfferedKey(type=kind, fingerprint=key.get_fingerprint(), public_key=public_line(key)))
+            kinds.remove(kind)
     return offered
 
 
-async def _host_key(target: SshTarget, kinds: Sequence[str], limits: ConnectionLimits) -> asyncssh.SSHKey:
+async def _host_key(
+    target: SshTarget, kinds: Sequence[str], limits: ConnectionLimits, tunnel: asyncssh.SSHClientConnection | None
+) -> asyncssh.SSHKey:
     """The key that the host prefers of these types."""
     algorithms = [algorithm for kind in kinds for algorithm in HOST_KEY_ALGORITHMS[kind]]
     settings = _settings(target, algorithms) | {"client_keys": None, "agent_path": None}
@@ -281,6 +321,7 @@ async def _host_key(target: SshTarget, kinds: Sequence[str], limits: ConnectionL
                 target.host,
                 settings.get("port", ()),
                 server_host_key_algs=algorithms,
+                tunnel=tunnel or (),
                 config=None,
                 options=options,
             )
@@ -321,7 +362,7 @@ def check_address(target: SshTarget) -> None:
 class _Client(asyncssh.SSHClient):
     """Verifies the host, and remembers how far the connection came and why it ended."""
 
-    def __init__(self, target: SshTarget, pinned: asyncssh.SSHKey, attempt: Attempt) -> None:
+    def __init__(self, target: SshTarget, pinned: asyncssh.SSHKey | None, attempt: Attempt) -> None:
         self.target = target
         self.pinned = pinned
         self.attempt = attempt
@@ -334,12 +375,14 @@ class _Client(asyncssh.SSHClient):
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.offered = key
-        if key.public_data != self.pinned.public_data:
+        if self.pinned is None or key.public_data != self.pinned.public_data:
             return False
         self.attempt.verified_s = monotonic()
         return True
 
     def auth_completed(self) -> None:
+        if self.attempt.verified_s is None:  # by a certificate
+            self.attempt.verified_s = monotonic()
         self.attempt.authenticated_s = monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -350,10 +393,14 @@ class _Client(asyncssh.SSHClient):
 
 
 async def _connect(
-    target: SshTarget, pinned: asyncssh.SSHKey, limits: ConnectionLimits, attempt: Attempt
+    target: SshTarget,
+    pinned: asyncssh.SSHKey | None,
+    limits: ConnectionLimits,
+    attempt: Attempt,
+    tunnel: asyncssh.SSHClientConnection | None,
 ) -> SshConnection:
     client = _Client(target, pinned, attempt)
-    kind = _kind_of(pinned)
+    algorithms = HOST_KEY_ALGORITHMS[_kind_of(pinned)] if pinned else HOST_CERTIFICATE_ALGORITHMS
     try:
         with _failures(target):
             async with _credentials(target) as credentials:
@@ -363,11 +410,21 @@ async def _connect(
                         client_factory=lambda: client,
                         keepalive_interval=limits.keepalive_s,
                         keepalive_count_max=limits.keepalive_count_max,
-                        **_settings(target, HOST_KEY_ALGORITHMS[kind]),
+                        **({"tunnel": tunnel} if tunnel else {}),
+                        **_settings(target, algorithms),
                         **credentials,
                     )
     except SshFailure as failure:
         cause = failure.__cause__
+        if isinstance(cause, asyncssh.HostKeyNotVerifiable) and "revoked" in str(cause):
+            raise _revoked(target, cause) from cause
+        if pinned is None:
+            if isinstance(cause, asyncssh.HostKeyNotVerifiable):
+                raise _uncertified(target, _quoted(cause)) from cause
+            is_cut = attempt.connected_s and not attempt.verified_s and _may_be_disagreement(failure)
+            if is_cut and await offered_host_keys(target, limits=limits):  # it speaks, but not of certificates
+                raise _uncertified(target, "it shows no host certificate") from cause
+            raise
         if isinstance(cause, asyncssh.HostKeyNotVerifiable) and client.offered is not None:
             raise _changed(target, pinned, [client.offered.get_fingerprint()]) from cause
         if attempt.connected_s and not attempt.verified_s and _may_be_disagreement(failure):
@@ -383,7 +440,8 @@ def _settings(target: SshTarget, host_key_algorithms: Sequence[str]) -> dict[str
     return {
         **_where(target),
         "config": _config_files(target),
-        "known_hosts": ([], [], []),  # nobody is trusted by a list: `_Client` compares with the pinned key
+        # Nobody is trusted by a list of host keys: `_Client` compares with the pinned one.
+        "known_hosts": ([], _read_keys(target, target.host_authority), _read_keys(target, *target.revoked_host_keys)),
         "server_host_key_algs": list(host_key_algorithms),
         "encryption_algs": list(CIPHERS),
         "compression_algs": None,  # a flood is faster without, and compressed secrets leak by their length
@@ -415,7 +473,8 @@ async def _credentials(target: SshTarget) -> AsyncGenerator[dict[str, Any]]:
             yield {"client_keys": keys, "agent_path": None, "password_auth": False, "kbdint_auth": False}
     else:
         key = await anyio.to_thread.run_sync(_read_private_key, target, auth)  # opening one may take 100 ms
-        yield {"client_keys": [key], "agent_path": None, "password_auth": False, "kbdint_auth": False}
+        pair = (key, _read_certificate(target, auth.certificate)) if auth.certificate else key
+        yield {"client_keys": [pair], "agent_path": None, "password_auth": False, "kbdint_auth": False}
 
 
 @asynccontextmanager
@@ -464,6 +523,14 @@ def _read_private_key(target: SshTarget, auth: KeyAuth) -> asyncssh.SSHKey:
         raise SshFailure(code, message) from error
 
 
+def _read_certificate(target: SshTarget, text: str) -> asyncssh.SSHCertificate:
+    try:
+        return asyncssh.import_certificate(text.strip() + "\n")
+    except ValueError as error:
+        message = f"The certificate for {target} cannot be read ({_quoted(error)}). Paste the whole …-cert.pub file."
+        raise SshFailure("key_invalid", message) from error
+
+
 def _needs_passphrase(text: str) -> bool:
     try:
         asyncssh.import_private_key(text)
@@ -472,13 +539,18 @@ def _needs_passphrase(text: str) -> bool:
     return False
 
 
-def _read_pinned_key(target: SshTarget, line: str) -> asyncssh.SSHKey:
+def _read_keys(target: SshTarget, *lines: str | None) -> list[asyncssh.SSHKey]:
+    return [_read_public_key(target, line) for line in lines if line]
+
+
+def _read_public_key(target: SshTarget, line: str) -> asyncssh.SSHKey:
     try:
         key = asyncssh.import_public_key(line)
         _kind_of(key)
     except ValueError as error:
         raise SshFailure(
-            "host_key_unknown", f"The stored host key of {target} cannot be read. Confirm its fingerprint again."
+            "host_key_unknown",
+            f"A stored key by which {target} is verified cannot be read. Confirm its host key again.",
         ) from error
     return key
 
@@ -508,6 +580,22 @@ def _config_files(target: SshTarget) -> list[str]:
         return []
     path = Path(target.auth.path or "~/.ssh/config").expanduser()
     return [str(path)] if os.access(path, os.R_OK) else []
+
+
+def _revoked(target: SshTarget, error: Exception) -> SshFailure:
+    return SshFailure(
+        "host_key_revoked",
+        f"{target} shows a key that is marked as revoked ({_quoted(error)}). Nothing was sent to it. Whoever holds that"
+        " key may not be your desktop: give it a new host key.",
+    )
+
+
+def _uncertified(target: SshTarget, said: str) -> SshFailure:
+    return SshFailure(
+        "host_certificate_invalid",
+        f"{target} does not prove itself by a certificate of the desktop's authority: {said}. Nothing was sent to it."
+        " Sign its host key for this name, or confirm its fingerprint instead.",
+    )
 
 
 def _changed(target: SshTarget, pinned: asyncssh.SSHKey, offered: list[str]) -> SshFailure:
@@ -549,6 +637,8 @@ def _explain(target: SshTarget, error: Exception) -> tuple[FailureCode, str]:
             return "auth_failed", _auth_sentence(target)
         case asyncssh.DisconnectError() if "authentication failures" in str(error):
             return "auth_failed", f"{target} had enough of our keys: {said}. Name one key for this desktop."
+        case asyncssh.ChannelOpenError():
+            return "host_unreachable", f"{target.jump} cannot reach {target}: {said}. Check the address as seen there."
         case asyncssh.ConnectionLost():
             return "connection_lost", f"{target} closed the connection before it was ready: {said}"
         case asyncssh.HostKeyNotVerifiable():

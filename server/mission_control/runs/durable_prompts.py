@@ -23,7 +23,7 @@ from ..domain.progress import Progress
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
-from .agents.failures import unreachable, went_silent
+from .agents.failures import address_refused, unreachable, went_silent
 from .agents.openai_chat import ResponseParser, Turn, build_request
 from .commands import Told, record_gap
 from .conversation import Began, Draining, Ended, Head, Lost, Waiting
@@ -51,7 +51,8 @@ class Past(Struct):
     attempt: Attempt
     base: int = 0  # bytes of the response before this attempt
     received: int = 0  # of this attempt
-    crc: int = 0  # of those
+    sum_before: int = 0  # CRC-32 of the response before this attempt
+    sum: int = 0  # and after it
     parser: ResponseParser | None = None  # fed with them; None while there is no head
     missing: list[Progress] = []  # what they say and the log does not, yet
     has_hole: bool = False
@@ -59,7 +60,9 @@ class Past(Struct):
     @property
     def position(self) -> RunPosition:
         """How far the attempt's run has come."""
-        return RunPosition(response=StreamPosition(self.received, self.crc))
+        return RunPosition(
+            response=StreamPosition(self.received, crc_of_rest(self.sum_before, self.sum, self.received))
+        )
 
 
 async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: AsyncIterator[Event]) -> Past:
@@ -72,13 +75,13 @@ async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: A
     async for event in rest:
         match event:
             case TaskPhase() if event.attempt is not UNSET:
-                past = Past(_following(past)._replace(number=event.attempt), offset)
+                past = Past(_following(past)._replace(number=event.attempt), offset, sum_before=past.sum, sum=past.sum)
             case TaskResponse():
                 past.parser = _parser_of(event, agent, offset, silent_until)
             case TaskOutput(stream="response"):
                 text = None if event.text is UNSET else event.text
                 data = decode_text(text, None if event.base64 is UNSET else event.base64)
-                past.received, past.crc = past.received + len(data), zlib.crc32(data, past.crc)
+                past.received, past.sum = past.received + len(data), event.crc
                 offset += len(data)
                 if past.parser and not past.has_hole:
                     past.missing += past.parser.feed(data)
@@ -88,6 +91,19 @@ async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: A
             case _:
                 pass
     return past
+
+
+def crc_of_rest(before: int, whole: int, size: int) -> int:
+    """The CRC-32 of the last `size` bytes of a stream, from that of what is before them and that of the whole.
+
+    Those bytes may be masked where they are stored. The sum of a stream is linear in what it began with.
+    """
+    zeros = bytes(min(size, 64 * 1024))
+    begun, fresh = before, 0
+    while size > 0:
+        part = zeros[:size]
+        begun, fresh, size = zlib.crc32(part, begun), zlib.crc32(part, fresh), size - len(part)
+    return whole ^ begun ^ fresh
 
 
 def _following(past: Past) -> Attempt:
@@ -307,6 +323,8 @@ class DurablePrompt:
             return (None if end.code == 0 else f"the request was ended by {end.signal}"), None
         if end.error.error == "silent":
             return None, went_silent(int(IDLE_SECONDS))
+        if end.error.error == "address":
+            return None, address_refused(self._agent.url, end.error.detail or "its address may not be asked")
         if end.error.error == "connect_timeout":
             return "it did not answer", self._unreachable(f"it did not answer within {CONNECT_SECONDS:.0f} s")
         if self._parser is None:

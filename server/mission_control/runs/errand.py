@@ -10,7 +10,11 @@ from .protocol import End, Request, ResponseHead, RunState, Spec, cancel, forget
 
 
 class NoAnswer(Exception):
-    """There was no answer; the message says why in a few words."""
+    """There was no answer; the message says why in a few words, and the code, where the outpost gave one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        self.code = code
+        super().__init__(message)
 
 
 async def ask_outpost(outpost: OutpostLink, request: Request) -> ResponseHead:
@@ -28,7 +32,8 @@ async def ask_outpost(outpost: OutpostLink, request: Request) -> ResponseHead:
                     return read_facts(frame.payload, ResponseHead)
                 case Kind.END:
                     error = read_facts(frame.payload, End).error
-                    raise NoAnswer((error and (error.detail or error.error)) or "it closed the connection")
+                    said = (error and (error.detail or error.error)) or "it closed the connection"
+                    raise NoAnswer(said, error.error if error else None)
                 case Kind.STATE:
                     state = read_facts(frame.payload, RunState)
                     if state.state in ("lost", "unknown", "refused"):

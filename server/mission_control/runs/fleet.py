@@ -20,6 +20,7 @@ import structlog
 from ..control.door import Control
 from ..control.journal import until_taken
 from ..domain import desktops
+from ..domain.addresses import Network
 from ..domain.desktops import NewSsh, Reached
 from ..domain.entities import Agent, Desktop, HostKey, OutpostFacts
 from ..domain.errors import Refused
@@ -75,7 +76,8 @@ class _Watch:
 class Fleet:
     """All desktops of this server. Made by `open_fleet`."""
 
-    def __init__(self, control: Control, group: anyio.abc.TaskGroup) -> None:
+    def __init__(self, control: Control, group: anyio.abc.TaskGroup, agent_networks: tuple[Network, ...] = ()) -> None:
+        self.agent_networks = agent_networks
         self._control = control
         self._group = group
         self._watches: dict[str, _Watch] = {}
@@ -136,11 +138,14 @@ class Fleet:
         """The host keys that a host can prove. Raises Unreachable."""
         auth: SshAuth = ConfigAuth() if isinstance(ssh.auth, desktops.ConfigAuth) else AgentAuth()
         port = None if isinstance(ssh.auth, desktops.ConfigAuth) and ssh.port == desktops.DEFAULT_PORT else ssh.port
-        target = SshTarget(host=ssh.host, port=port, username=ssh.username, auth=auth)
         try:
+            jump = await self._jump(ssh.jump)
+            target = SshTarget(host=ssh.host, port=port, username=ssh.username, auth=auth, jump=jump)
             return [_host_key(key) for key in await offered_host_keys(target)]
         except SshFailure as failure:
             raise Unreachable(_error(failure)) from None
+        except SecretUnreadable as error:
+            raise Unreachable(Error(code="secret_missing", message=f"{error}. Enter it again.")) from None
 
     async def check(self, desktop: Desktop) -> CheckReport:
         """Try each step of using a desktop, on a connection of its own."""
@@ -186,7 +191,7 @@ class Fleet:
     async def _watch(self, desktop: Desktop, watch: _Watch) -> None:
         with watch.scope:
             try:
-                if desktop.ssh.host_key is None:
+                if desktop.ssh.host_key is None and desktop.ssh.host_authority is None:
                     await self._ask_for_host_keys(desktop)
                 else:
                     await self._keep_link(desktop, watch)
@@ -361,7 +366,7 @@ class Fleet:
     async def _endpoint(self, desktop_id: str, agent: Agent) -> probe.AgentEndpoint:
         """Where an agent is asked, with its token opened. Raises SecretUnreadable."""
         token = await self._control.desktops.secret(desktop_id, "agentToken")
-        return probe.AgentEndpoint(agent.url, token, agent.kind, agent.via)
+        return probe.AgentEndpoint(agent.url, token, agent.kind, agent.via, self.agent_networks)
 
     async def _target(self, desktop: Desktop) -> SshTarget:
         """Where it is and who we are there, with its secrets opened. Raises SecretUnreadable."""
@@ -370,7 +375,9 @@ class Fleet:
         port: int | None = ssh.port
         match ssh.auth.kind:
             case "key":
-                auth = KeyAuth(await secret(desktop.id, "privateKey") or "", await secret(desktop.id, "passphrase"))
+                names = ("privateKey", "passphrase", "certificate")
+                key, passphrase, certificate = [await secret(desktop.id, name) for name in names]
+                auth = KeyAuth(key or "", passphrase, certificate)
             case "password":
                 auth = PasswordAuth(await secret(desktop.id, "password") or "")
             case "agent":
@@ -378,7 +385,20 @@ class Fleet:
             case "config":
                 auth = ConfigAuth()
                 port = None if port == desktops.DEFAULT_PORT else port
-        return SshTarget(host=ssh.host, port=port, username=ssh.username, host_key=ssh.host_key, auth=auth)
+        return SshTarget(
+            host=ssh.host,
+            port=port,
+            username=ssh.username,
+            host_key=ssh.host_key,
+            host_authority=ssh.host_authority,
+            revoked_host_keys=ssh.revoked_host_keys,
+            jump=await self._jump(ssh.jump),
+            auth=auth,
+        )
+
+    async def _jump(self, desktop_id: str | None) -> SshTarget | None:
+        """The desktop that the way to another leads through, as it stands now."""
+        return await self._target(self._control.journal.desktop(desktop_id)) if desktop_id else None
 
     async def _say(self, desktop_id: str, error: Error, next_try_s: float | None) -> None:
         """The desktop cannot be used, for this reason."""
@@ -416,10 +436,13 @@ def _seconds_until(moment_ms: int | None) -> float | None:
 
 
 @asynccontextmanager
-async def open_fleet(control: Control) -> AsyncGenerator[Fleet]:
-    """Keep connections to all desktops while the block is open."""
+async def open_fleet(control: Control, *, agent_networks: tuple[Network, ...] = ()) -> AsyncGenerator[Fleet]:
+    """Keep connections to all desktops while the block is open.
+
+    `agent_networks` are those in which agents may be asked, beside the loopback of their desktop.
+    """
     async with anyio.create_task_group() as group:
-        fleet = Fleet(control, group)
+        fleet = Fleet(control, group, agent_networks)
         after = control.log.head
         for desktop in list((await control.journal.ready()).desktops.values()):
             # As the last server left it; it is up again when it says so.

@@ -19,6 +19,9 @@ import anyio
 import httpx2
 from msgspec import Struct
 
+from ..domain.addresses import Network
+from .agents.failures import address_refused
+from .asking import AddressRefused, open_answer
 from .connection import (
     LIMITS,
     Attempt,
@@ -63,6 +66,7 @@ class AgentEndpoint(Struct, frozen=True):
     token: str | None = None
     kind: Literal["openai", "openclaw"] = "openai"
     via: Literal["ssh", "direct"] = "direct"
+    networks: tuple[Network, ...] = ()  # that may be asked beside the desktop's loopback
 
     def __repr__(self) -> str:
         return f"AgentEndpoint({self.url!r}, kind={self.kind!r}, via={self.via!r})"
@@ -98,7 +102,9 @@ async def check(
     """
     attempt, steps = Attempt(), list[Step]()
     try:
-        if target.host_key is None:  # nobody is logged in there, but whether it answers can be said
+        if (
+            target.host_key is None and target.host_authority is None
+        ):  # nobody is logged in there, but whether it answers can be said
             await offered_host_keys(target, limits=limits)
             attempt.connected_s = monotonic()
         async with open_connection(target, limits=limits, attempt=attempt) as connection:
@@ -128,7 +134,7 @@ async def agent_ready(endpoint: AgentEndpoint, outpost: OutpostLink | None = Non
     desktop, or ourselves where it is reached directly.
 
     Never raises for what the endpoint does; `code` is one of agent_url_invalid, agent_unreachable, agent_timeout,
-    agent_unauthorized, agent_not_ready, agent_needs_outpost.
+    agent_unauthorized, agent_not_ready, agent_needs_outpost, agent_address_refused.
     """
     base = endpoint.url.rstrip("/")
     parts = urlsplit(base)
@@ -153,9 +159,20 @@ async def agent_ready(endpoint: AgentEndpoint, outpost: OutpostLink | None = Non
                     return AgentReadiness(True, f"{health} answers; {base}/models does not exist.")
     except (httpx2.TimeoutException, TimeoutError):
         return AgentReadiness(False, f"{base} did not answer within {AGENT_S_MAX:.0f} s.", "agent_timeout")
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, NoAnswer) as error:
+    except AddressRefused as refused:
+        return _refused(base, str(refused))
+    except NoAnswer as error:
+        if error.code == "address":
+            return _refused(base, str(error))
+        return AgentReadiness(False, _short(f"{base} cannot be reached: {error}"), "agent_unreachable")
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         return AgentReadiness(False, _short(f"{base} cannot be reached: {error}"), "agent_unreachable")
     return _judge(base, status, content_type, endpoint.kind)
+
+
+def _refused(base: str, reason: str) -> AgentReadiness:
+    error = address_refused(base, reason)
+    return AgentReadiness(False, _short(error.message), error.code)
 
 
 async def _head(
@@ -164,12 +181,12 @@ async def _head(
     """Status and content type of an answer whose body nobody needs: it may be endless."""
     if endpoint.via == "ssh":
         assert outpost is not None, "whoever has none does not ask"
-        head = await ask_outpost(outpost, Request(method="GET", url=url, headers=headers, connect=AGENT_S_MAX))
+        networks = tuple(map(str, endpoint.networks))
+        request = Request(method="GET", url=url, headers=headers, connect=AGENT_S_MAX, networks=networks)
+        head = await ask_outpost(outpost, request)
         return head.status, head.content_type or ""
-    async with (
-        httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=AGENT_S_MAX, headers=headers) as client,
-        client.stream("GET", url) as response,
-    ):
+    timeout = httpx2.Timeout(AGENT_S_MAX)
+    async with open_answer("GET", url, headers=headers, networks=endpoint.networks, timeout=timeout) as response:
         return response.status_code, response.headers.get("content-type", "")
 
 
@@ -241,7 +258,7 @@ def _step_of(attempt: Attempt, failure: SshFailure) -> StepName:
         return (
             "connect" if attempt.connected_s is None else "host_key" if attempt.verified_s is None else "authenticate"
         )
-    if failure.code in ("host_key_unknown", "host_key_changed"):
+    if failure.code in ("host_key_unknown", "host_key_changed", "host_key_revoked", "host_certificate_invalid"):
         return "host_key"
     if failure.code in ("auth_failed", "agent_unavailable", "key_invalid", "key_passphrase_wrong"):
         return "authenticate"

@@ -14,6 +14,7 @@ from time import monotonic
 import anyio
 import httpx2
 
+from ..domain.addresses import Network
 from ..domain.entities import Agent, Task
 from ..domain.events import TaskResponse
 from ..domain.output import OutputCutter, Piece
@@ -21,8 +22,9 @@ from ..domain.progress import Progress
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
-from .agents.failures import unreachable, went_silent
+from .agents.failures import address_refused, unreachable, went_silent
 from .agents.openai_chat import ChatRequest, ResponseParser, Turn, build_request
+from .asking import AddressRefused, open_answer
 from .recorder import Recorder
 
 CONNECT_SECONDS = 10.0
@@ -33,14 +35,23 @@ GATHER_SECONDS = 0.04  # text deltas become one event of so much time, instead o
 class PromptRun:
     """One prompt. `cancel` closes the request, which is what stops an agent."""
 
-    def __init__(self, task: Task, agent: Agent, token: str | None, turns: Sequence[Turn], recorder: Recorder) -> None:
+    def __init__(
+        self,
+        task: Task,
+        agent: Agent,
+        token: str | None,
+        turns: Sequence[Turn],
+        recorder: Recorder,
+        networks: Sequence[Network] = (),
+    ) -> None:
         self._task = task
         self._agent = agent
         self._token = token
         self._turns = turns
         self._recorder = recorder
+        self._networks = networks
         self._started_s = monotonic()
-        self._cutter = OutputCutter()
+        self._cutter = OutputCutter(patterns=recorder.patterns)
         self._parser: ResponseParser | None = None  # of the answer that is coming in
         self._stop: Error | None = None
         self._scope = anyio.CancelScope()
@@ -106,6 +117,8 @@ class PromptRun:
             with self._scope:
                 await anyio.sleep(attempt.wait_ms / 1000)
                 await self._read_answer(request)
+        except AddressRefused as refused:
+            failure = address_refused(request.url, str(refused))
         except httpx2.ConnectTimeout:
             failure = unreachable(request.url, f"it did not answer within {CONNECT_SECONDS:.0f} s")
         except httpx2.TimeoutException:
@@ -122,16 +135,20 @@ class PromptRun:
         return self._parser.outcome
 
     async def _read_answer(self, request: ChatRequest) -> None:
-        """Until the answer is over, or the connection is. No proxies or .netrc from the environment, no redirects:
-        the token goes where the desktop says and nowhere else."""
-        timeout = httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS)
-        async with httpx2.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client:
-            async with client.stream("POST", request.url, headers=request.headers, content=request.body) as response:
-                self._parser = parser = await self._begin_answer(response, request.url)
-                async for chunk in response.aiter_raw():
-                    await self._take(parser, self._cutter.feed("response", chunk, self._ms))
-                    if parser.outcome is not None:
-                        return
+        """Until the answer is over, or the connection is."""
+        async with open_answer(
+            "POST",
+            request.url,
+            headers=request.headers,
+            body=request.body,
+            networks=self._networks,
+            timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+        ) as response:
+            self._parser = parser = await self._begin_answer(response, request.url)
+            async for chunk in response.aiter_raw():
+                await self._take(parser, self._cutter.feed("response", chunk, self._ms))
+                if parser.outcome is not None:
+                    return
 
     async def _begin_answer(self, response: httpx2.Response, url: str) -> ResponseParser:
         content_type, retry_after = response.headers.get("content-type"), response.headers.get("retry-after")

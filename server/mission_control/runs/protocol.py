@@ -116,6 +116,7 @@ class Request(Struct, frozen=True, kw_only=True):
     connect: float = 10.0
     idle: float = 30 * 60.0
     ca: str | None = None  # a file on the desktop, instead of its own store
+    networks: tuple[str, ...] = ()  # that may be asked beside the desktop's loopback
 
 
 class Spec(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,8 +21,10 @@ from ..control.tasks import Tasks
 from ..domain import limits
 from ..domain.entities import Task
 from ..domain.events import Event, TaskOutput, TaskProgress
+from ..domain.masking import Patterns, ProgressMasker
 from ..domain.output import PIECE_BYTES_MAX, Piece, RunPosition, encode_text
 from ..domain.progress import Progress, gather
+from ..domain.tasks import RunEnd
 from ..log.event_log import LogUnavailable, RunRow
 
 RETRY_SECONDS = 1.0  # between two tries while the log takes no output
@@ -66,6 +68,7 @@ class Recorder:
         self._is_alone = is_alone
         self._late = late
         self.on_durable = on_durable  # told how far the log now goes
+        self._progress = ProgressMasker(self.patterns)
         self._waiting: list[_Segment] = []
         self._waiting_bytes = 0
         self._is_writing = False
@@ -75,6 +78,19 @@ class Recorder:
     @property
     def task_id(self) -> str:
         return self._task.id
+
+    def patterns(self) -> Patterns:
+        """The secrets that are to be masked in this run, as they are known now."""
+        return self._tasks.patterns
+
+    @property
+    def masked_count(self) -> int:
+        """How many secrets were masked in what was given so far."""
+        return self._position.masked + self._progress.count
+
+    def counted(self, end: RunEnd) -> RunEnd:
+        """The end of the run, which says how many."""
+        return replace(end, masked_count=self.masked_count)
 
     async def add(
         self,
@@ -86,6 +102,7 @@ class Recorder:
     ) -> None:
         """Give what belongs together: output up to a position, what was derived from it, and the head before it.
 
+        Secrets are masked in the output already, in the progress they are here: its last words wait for the next ones.
         Returns at once while there is room; else when the log has taken enough.
         """
         if head is not None or not self._waiting:
@@ -95,7 +112,7 @@ class Recorder:
             self._waiting_bytes += piece.length
             joins = bool(segment.pieces) and _joins(segment.pieces[-1], piece)
             segment.pieces.append(_joined(segment.pieces.pop(), piece) if joins else piece)
-        segment.progress.extend(progress)
+        segment.progress.extend(self._progress.feed(progress))
         self._position = position or self._position
         self._news.set()
         while self._is_full:
@@ -110,6 +127,8 @@ class Recorder:
 
     async def drained(self) -> None:
         """Wait until everything that was given is durable."""
+        if held := self._progress.finish():
+            await self.add(progress=held)
         while self._is_writing or self._waiting:
             self._room = anyio.Event()
             await self._room.wait()
@@ -123,7 +142,7 @@ class Recorder:
             if self._pause_s:
                 await anyio.sleep(self._pause_s)
             events = [event for segment in self._waiting for event in segment.events(self._task.id, self._late)]
-            position = self._position
+            position = replace(self._position, masked=self.masked_count)
             self._waiting, self._waiting_bytes = [], 0
             self._room.set()  # what comes next is read, decrypted and cut while this is made durable
             if events:
@@ -171,7 +190,9 @@ def _joins(before: Piece, piece: Piece) -> bool:
 
 
 def _joined(before: Piece, piece: Piece) -> Piece:
-    return replace(before, data=before.data + piece.data, ms=piece.ms, crc=piece.crc)
+    return replace(
+        before, data=before.data + piece.data, ms=piece.ms, crc=piece.crc, masked=before.masked + piece.masked
+    )
 
 
 def output_event(task_id: str, piece: Piece, *, late: bool = False) -> TaskOutput:
@@ -189,6 +210,7 @@ def output_event(task_id: str, piece: Piece, *, late: bool = False) -> TaskOutpu
         line_bytes=piece.line_bytes or UNSET,
         text=UNSET if text is None else text,
         base64=UNSET if base64 is None else base64,
+        masked=piece.masked or UNSET,
         late=late or UNSET,
     )
 

@@ -8,8 +8,9 @@ away is taken up again where the log ends; only what ran without an outpost is l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from types import MappingProxyType
 
 import anyio
 import anyio.abc
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 
 from ..control.door import Control
 from ..control.journal import until_taken
+from ..control.secrets import SecretMissing
 from ..domain.entities import Agent, Task
 from ..domain.errors import NOT_FOUND, Refused
 from ..domain.events import Event, TaskNote, decode_event
@@ -46,6 +48,10 @@ PATIENCE_SECONDS = 24 * 3600.0  # for which a run waits for its desktop
 
 UNREACHABLE = "desktop_unreachable"
 WAITS = {"disk_full": "The desktop's disk is full. The command waits there until there is room; nothing is lost."}
+NEEDS_OUTPOST = (
+    "Secrets reach a command only through the desktop's outpost, and there is none: see the desktop's page. Over a "
+    "plain channel the host may leave them out without a word."
+)
 DIRECT_COMMAND = "This run is not durable: the desktop has no outpost, so it ends with the connection."
 DIRECT_PROMPT = "This run is not durable: the server asks the agent itself, so it ends with the server."
 GOES_ON = "There is room again on the desktop's disk: the command goes on."
@@ -243,13 +249,22 @@ class Runner:
     # Through the outpost.
 
     async def _durable_command(self, task: Task) -> None:
-        run = await self._begin(task, 1, spec_of(task))
+        try:
+            given = self._control.secrets.given_to(task)
+        except SecretMissing as missing:
+            await self._finish(task.id, RunEnd(error=Error(code="secret_missing", message=str(missing))))
+            return
+        run = await self._begin(task, 1, spec_of(task, given), given)
         if run is not None:
             await self._follow_command(task, run, RunPosition())
 
     async def _resumed_command(self, task: Task) -> None:
         position = await self._position(task.id)
-        run = self._taken_up(task, position, spec_of(task), await self._has_gap(task.id))
+        try:
+            spec = spec_of(task, self._control.secrets.of_run(task))
+        except SecretMissing:
+            spec = None  # it goes on where it was started; it is not started without its secrets
+        run = self._taken_up(task, position, spec, await self._has_gap(task.id))
         await self._follow_command(task, run, position)
 
     async def _follow_command(self, task: Task, run: DurableRun, position: RunPosition) -> None:
@@ -258,8 +273,8 @@ class Runner:
             async with open_recorder(
                 self._control.tasks, task, position, on_durable=run.acknowledge, is_alone=self._is_alone
             ) as recorder:
-                teller, cutter = self._teller(task), OutputCutter(position)
-                end = await run_durably(run, cutter, recorder, teller, task.timeout_seconds)
+                teller, cutter = self._teller(task), OutputCutter(position, recorder.patterns)
+                end = recorder.counted(await run_durably(run, cutter, recorder, teller, task.timeout_seconds))
             await self._finish(task.id, teller.ended(end))
             self._let_go(run, end)
         finally:
@@ -287,11 +302,11 @@ class Runner:
         async with open_recorder(
             self._control.tasks, task, position, pause_s=GATHER_SECONDS, on_durable=acknowledge
         ) as recorder:
-            cutter, teller = OutputCutter(position), self._teller(task)
+            cutter, teller = OutputCutter(position, recorder.patterns), self._teller(task)
             prompt = DurablePrompt(task, agent, token, turns, recorder, cutter, begin, teller)
             self._can_be_cancelled(task.id, prompt.cancel)
             try:
-                end = await prompt.run(past, attempt)
+                end = recorder.counted(await prompt.run(past, attempt))
                 await self._finish(task.id, teller.ended(end))
                 if prompt.attempt:
                     self._let_go(prompt.attempt, end)
@@ -307,18 +322,20 @@ class Runner:
         try:
             token = await self._control.desktops.secret(task.desktop_id, "agentToken")
             if agent is not None:
-                spec = spec_of_prompt(task, agent, token, turns, past.attempt)
+                spec = self._limited(spec_of_prompt(task, agent, token, turns, past.attempt))
         except (SecretUnreadable, ValueError):
             pass  # what was asked goes on without it; a further request says what is wrong
         attempt = self._taken_up(task, past.position, spec, past.has_hole)
         await self._durable_prompt(task, agent or Agent(kind="openai", url=""), token, turns, past, attempt)
 
-    async def _begin(self, task: Task, attempt: int, spec: Spec) -> DurableRun | None:
+    async def _begin(
+        self, task: Task, attempt: int, spec: Spec, given: Mapping[str, str] = MappingProxyType({})
+    ) -> DurableRun | None:
         """Say in the log which outpost will be asked, and give the run; None when the task is not running any more."""
         link = await self._fleet.outpost(task.desktop_id)
         instance, boot = link.facts.instance, link.facts.boot
         task = await until_taken(
-            lambda: self._control.tasks.begin(task.id, instance_id=instance, boot_id=boot, attempt=attempt)
+            lambda: self._control.tasks.begin(task.id, instance_id=instance, boot_id=boot, attempt=attempt, given=given)
         )
         if task.status != "running":
             return None
@@ -327,7 +344,15 @@ class Runner:
             return None
         run = run_id(task.id, attempt)
         self._followed.add(run)
-        return self._durable(task.desktop_id, Conversation(run, spec, instance=instance, boot=boot))
+        conversation = Conversation(run, self._limited(spec), instance=instance, boot=boot)
+        return self._durable(task.desktop_id, conversation)
+
+    def _limited(self, spec: Spec) -> Spec:
+        """What is asked of an outpost, with where an agent may be asked."""
+        if spec.request is None:
+            return spec
+        networks = tuple(map(str, self._fleet.agent_networks))
+        return replace(spec, request=replace(spec.request, networks=networks))
 
     def _taken_up(self, task: Task, position: RunPosition, spec: Spec | None, is_behind_gap: bool) -> DurableRun:
         """The run of a task's newest attempt, which was begun before."""
@@ -426,13 +451,15 @@ class Runner:
             async with open_recorder(
                 self._control.tasks, task, position, on_durable=acknowledge, late=True
             ) as recorder:
-                end = await run_durably(run, OutputCutter(position), recorder, ignore, task.timeout_seconds, base)
+                cutter = OutputCutter(position, recorder.patterns)
+                end = await run_durably(run, cutter, recorder, ignore, task.timeout_seconds, base)
             if end.error and end.error.code == UNREACHABLE:
                 return
             text = f"The desktop is back. {_true_end(task, end)}"
             notes = self._events_of(task.id, "task.note")
             if text not in [note.text async for note in notes if isinstance(note, TaskNote)]:
                 await until_taken(lambda: self._control.tasks.note(task, text))
+            await until_taken(lambda: self._control.secrets.forget_run(task))
             run.forget()
         finally:
             self._closed(run)
@@ -456,12 +483,16 @@ class Runner:
     # Without an outpost.
 
     async def _direct_command(self, task: Task) -> None:
+        if task.secrets:
+            await self._finish(task.id, RunEnd(error=Error(code="secrets_need_outpost", message=NEEDS_OUTPOST)))
+            return
         if (task := await self._starting(task.id)).status != "running":
             return
         self._aside(lambda: self._control.tasks.note(task, DIRECT_COMMAND))
         connection = await self._fleet.connection(task.desktop_id)
         async with open_recorder(self._control.tasks, task, RunPosition(), is_alone=self._is_alone) as recorder:
             end = await run_directly(connection, task, recorder, lambda cancel: self._streaming(task.id, cancel))
+            end = recorder.counted(end)
         await self._finish(task.id, end)
 
     async def _direct_prompt(self, task: Task, agent: Agent, token: str | None) -> None:
@@ -470,10 +501,11 @@ class Runner:
         self._aside(lambda: self._control.tasks.note(task, DIRECT_PROMPT))
         turns = await self._turns(task)
         async with open_recorder(self._control.tasks, task, RunPosition(), pause_s=GATHER_SECONDS) as recorder:
-            run = PromptRun(task, agent, token, turns, recorder)
+            run = PromptRun(task, agent, token, turns, recorder, self._fleet.agent_networks)
             await self._streaming(task.id, run.cancel)
             end = await run.run()
             await recorder.drained()
+            end = recorder.counted(end)
         await self._finish(task.id, end)
 
     async def _starting(self, task_id: str) -> Task:
@@ -494,7 +526,9 @@ class Runner:
         if task.type == "prompt":
             result = await self._derive_rest(task)
             message = "The server stopped while it was asking the agent itself. What came is kept; retry to ask again."
-        await self._finish(task.id, RunEnd(error=Error(code="run_lost", message=message), result=result))
+        masked = (await self._position(task.id)).masked
+        error = Error(code="run_lost", message=message)
+        await self._finish(task.id, RunEnd(error=error, result=result, masked_count=masked))
 
     async def _derive_rest(self, task: Task) -> str | None:
         """Progress that the stored answer has but the log does not say yet; the text of the answer so far."""

@@ -45,6 +45,11 @@ class Frames:
                 self._bytes -= len(self._frames.popitem(last=False)[1])
         return frame
 
+    def forget(self) -> None:
+        """Let go of everything: output that frames may hold was removed."""
+        self._frames.clear()
+        self._bytes = 0
+
     def statistics(self) -> dict[str, int]:
         """Frames and bytes held, and the bound in bytes."""
         return {"frames": len(self._frames), "bytes": self._bytes, "bytes_max": self._bytes_max}

@@ -8,15 +8,16 @@ is thinned to the newest lines, at most so many frames a second.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 
 import anyio
 import anyio.abc
 import msgspec
 
-from ..domain.events import TaskOutput, TaskProgress, decode_event
+from ..domain.events import TaskOutput, TaskProgress
 from ..domain.filters import BULK_TYPES, Filter, types_of
+from ..domain.permissions import Reach
 from ..log.event_log import EventLog, StoredEvent
 from . import wire
 from .cursor import follow
@@ -30,6 +31,14 @@ TAIL_SECONDS = 0.05  # at most 20 frames a second for a viewer
 BOARD_TAIL_SECONDS = 0.5  # at most 2 a second for a board's last lines
 BOARD_TAIL_LINES = 3  # up to so many lines a task is a board's tail
 TAILS_MAX = 500  # kept for tasks that have been shown; a page may be open for months
+TAILS_WAITING_BYTES_MAX = 4 * 1024 * 1024  # of output that waits for a frame; beyond, only its newest lines are kept
+
+Recent = Callable[[Filter, int, Collection[str] | None], AsyncGenerator[list[StoredEvent]]]
+"""The newest output of each task that runs, or of those of them that are named, up to a position of the log: what a
+screen shows at first."""
+
+
+decode_progress = msgspec.json.Decoder(TaskProgress).decode
 
 
 class PeerStalled(Exception):
@@ -55,7 +64,8 @@ class Socket:
         hello: dict[str, object],
         metrics: Callable[[], list[object]],
         is_allowed: Callable[[], bool],
-        recent: Callable[[Filter, int], Awaitable[list[StoredEvent]]] | None = None,
+        reach: Callable[[], Reach] = lambda: None,
+        recent: Recent | None = None,
         frames: Frames | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,7 +74,8 @@ class Socket:
         self._hello = hello
         self._metrics = metrics
         self.is_allowed = is_allowed
-        self.recent = recent  # the newest output of what runs now, up to a position: what a screen shows at first
+        self.reach = reach  # the desktops that the reader sees now
+        self.recent = recent
         self.frames = frames or Frames()  # shared by the sockets of one log
         self._clock = clock
         self._sending = anyio.Lock()
@@ -95,6 +106,11 @@ class Socket:
                 raise PeerStalled
             self._last_sent = self._clock()
 
+    async def reset(self, id: str) -> None:
+        """Tell that a subscription cannot go on from its position: discard, and read again."""
+        self._subscriptions.pop(id, None)
+        await self.send(wire.frame("reset", id=id, logId=self._log.log_id, head=self._log.head))
+
     async def _obey(self, message: str | bytes, group: anyio.abc.TaskGroup) -> None:
         try:
             order = wire.decode(message)
@@ -106,13 +122,16 @@ class Socket:
             if subscription := self._subscriptions.pop(order.id, None):
                 subscription.scope.cancel()
             return
+        if isinstance(order, wire.Show):
+            self._show(order)
+            return
         wanted = self._filter(order)
         if order.id not in self._subscriptions and len(self._subscriptions) >= wire.SUBSCRIPTIONS_MAX:
             raise ProtocolError("too_many_subscriptions", f"A socket has {wire.SUBSCRIPTIONS_MAX} at most.", order.id)
         head = self._log.head
         after = head if order.after is None else order.after
         if after > head or (order.log_id is not None and order.log_id != self._log.log_id):
-            await self.send(wire.frame("reset", id=order.id, logId=self._log.log_id, head=head))
+            await self.reset(order.id)
             return
         if old := self._subscriptions.pop(order.id, None):
             old.scope.cancel()
@@ -120,6 +139,14 @@ class Socket:
         group.start_soon(subscription.run, self._log)
         if order.metrics:
             group.start_soon(self._send_metrics, subscription)
+
+    def _show(self, order: wire.Show) -> None:
+        subscription = self._subscriptions.get(order.id)
+        if subscription is None or subscription.order.output != "tail":
+            raise ProtocolError("bad_message", 'What is shown is said of a subscription with output "tail".', order.id)
+        if order.task_ids is not None and len(order.task_ids) > wire.SHOWN_TASKS_MAX:
+            raise ProtocolError("bad_message", f"At most {wire.SHOWN_TASKS_MAX} tasks are shown.", order.id)
+        subscription.show(order.task_ids)
 
     def _filter(self, order: wire.Subscribe) -> Filter:
         if not order.id or len(order.id) > 100:
@@ -135,7 +162,7 @@ class Socket:
                 types = types_of(order.types, bulk=order.output == "full")
             except ValueError as error:
                 raise ProtocolError("bad_message", f"{error}.", order.id) from None
-        return Filter(types=types, task_id=order.task_id, desktop_id=order.desktop_id)
+        return Filter(types=types, task_id=order.task_id, desktop_id=order.desktop_id, reach=self.reach())
 
     async def _heartbeats(self, scope: anyio.CancelScope) -> None:
         """After silence, say where everything stands; and leave when the key or session has ended."""
@@ -170,21 +197,46 @@ class _Subscription:
         self.scope = anyio.CancelScope()
         self.scope_of_metrics = anyio.CancelScope()
         self._tails: dict[str, Tail] = {}
+        self._shown: frozenset[str] | None = None  # the tasks whose tails are sent; None is all
+        self._comes_in: frozenset[str] | None = frozenset()  # of them those that are to begin with their last lines
         self._pause = BOARD_TAIL_SECONDS if order.tail_lines <= BOARD_TAIL_LINES else TAIL_SECONDS
 
     async def run(self, log: EventLog) -> None:
         with self.scope:
             try:
                 if self.order.output == "tail":
-                    for event in await self._socket.recent(self._wanted, self.cursor) if self._socket.recent else []:
-                        self._is_state(event)
+                    await self._begin_tails(None, self.cursor)
                     async with anyio.create_task_group() as group:
-                        group.start_soon(self._send_tails)
+                        group.start_soon(self._send_tails, log)
                         await self._follow(log)
                 else:
                     await self._follow(log)
             finally:
                 self.scope_of_metrics.cancel()
+
+    def show(self, task_ids: Collection[str] | None) -> None:
+        """Send tails of these tasks only, None is of all; those that were not shown begin with their last lines."""
+        before, self._shown = self._shown, None if task_ids is None else frozenset(task_ids)
+        if self._shown is not None:
+            self._tails = {id: tail for id, tail in self._tails.items() if id in self._shown}
+        if before is not None:
+            self._comes_in = None if self._shown is None else self._shown - before
+
+    async def _begin_tails(self, task_ids: Collection[str] | None, until: int) -> None:
+        """The last lines of tasks, or of all that run, as they were at a position of the log."""
+        if self._socket.recent is None:
+            return
+        async with aclosing(self._socket.recent(self._wanted, until, task_ids)) as tasks:
+            async for events in tasks:
+                if events and events[0].task_id not in self._tails:  # else what came meanwhile is newer
+                    for event in events:
+                        self._take_in(event)
+                    self._bound_tails()
+
+    def _bound_tails(self) -> None:
+        if sum(tail.waiting_bytes for tail in self._tails.values()) > TAILS_WAITING_BYTES_MAX:
+            for tail in self._tails.values():
+                tail.settle()
 
     async def _follow(self, log: EventLog) -> None:
         wanted = self._wanted
@@ -194,8 +246,12 @@ class _Subscription:
             async for events, cursor, is_live in steps:
                 if not self._socket.is_allowed():
                     return
+                if self._socket.reach() != wanted.reach:  # what was shown may be out of sight now: read anew
+                    await self._socket.reset(self.order.id)
+                    return
                 is_tail = self.order.output == "tail"
                 said = [event for event in events if self._is_state(event)] if is_tail else events
+                self._bound_tails()
                 if said:
                     place = Place(self.order.id, self._wanted, self.order.output, self.cursor, cursor)
                     await self._socket.send(self._socket.frames.of(place, said))
@@ -208,23 +264,30 @@ class _Subscription:
         """Whether an event goes as it is; others go into their task's tail."""
         if event.type not in BULK_TYPES:
             return True
-        assert event.task_id is not None
-        wants_progress = self._wanted.types is not None and event.type in self._wanted.types
-        if event.body is not None:
-            tail = self._tails.pop(event.task_id, None) or Tail(event.task_id, self.order.tail_lines)
-            self._tails[event.task_id] = tail  # at the end: those at the beginning are the quietest
-            match decode_event(event.type, event.body):
-                case TaskOutput() as output if output.stream != "response":
-                    tail.output(output)
-                case TaskProgress() as progress:
-                    tail.progress(progress)
-                case _:
-                    pass
-        return wants_progress
+        self._take_in(event)
+        return self._wanted.types is not None and event.type in self._wanted.types
 
-    async def _send_tails(self) -> None:
+    def _take_in(self, event: StoredEvent) -> None:
+        id = event.task_id
+        assert id is not None
+        if event.body is None or (self._shown is not None and id not in self._shown):
+            return
+        tail = self._tails.pop(id, None) or Tail(id, self.order.tail_lines)
+        self._tails[id] = tail  # at the end: those at the beginning are the quietest
+        if event.seq <= tail.seq:
+            return
+        tail.seq = event.seq
+        if event.type == TaskOutput.TYPE:
+            tail.output(event)
+        elif event.type == TaskProgress.TYPE:
+            tail.progress(decode_progress(event.body))
+
+    async def _send_tails(self, log: EventLog) -> None:
         """The newest lines of every task that has some, so many times a second."""
         while True:
+            if self._comes_in != frozenset():
+                task_ids, self._comes_in = self._comes_in, frozenset()
+                await self._begin_tails(task_ids, log.head)
             if any(tail.is_new for tail in self._tails.values()):
                 await self._socket.send(self._tail_frame)
             await anyio.sleep(self._pause)

@@ -12,6 +12,7 @@ from ..log.event_log import StoredEvent
 
 PROTOCOL = 1
 SUBSCRIPTIONS_MAX = 100  # of one socket
+SHOWN_TASKS_MAX = 500  # named by one `show`
 MESSAGE_BYTES_MAX = 64 * 1024  # from a client: a subscription is small
 
 SIGNED_OUT, FORBIDDEN, SLOW, RESTARTING = 4401, 4403, 4408, 1012
@@ -40,7 +41,15 @@ class Unsubscribe(Value, tag_field="op", tag="unsubscribe", forbid_unknown_field
     id: str
 
 
-ClientMessage = Subscribe | Unsubscribe
+class Show(Value, tag_field="op", tag="show", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Say which tasks a subscription with `output: "tail"` shows: tails come for these only, beginning with their last
+    lines. Each message replaces the one before; null is every task."""
+
+    id: str
+    task_ids: list[str] | None
+
+
+ClientMessage = Subscribe | Unsubscribe | Show
 
 _decoder = msgspec.json.Decoder(ClientMessage)
 _encode = msgspec.json.Encoder().encode

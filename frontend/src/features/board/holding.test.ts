@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { heldRows } from './holding';
+import { held } from './holding';
 
 const shown = (before: string[], now: string[]) => {
-  const { rows, waiting } = heldRows(before, now);
-  return [rows.map(({ task, isGone }) => (isGone ? `(${task})` : task)).join(' '), waiting];
+  const { tasks, gone, waiting } = held(before, now);
+  return [tasks.map((task) => (gone.has(task) ? `(${task})` : task)).join(' '), waiting];
 };
 
 describe('a column under the pointer', () => {

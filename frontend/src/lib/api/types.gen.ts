@@ -7,10 +7,15 @@ export interface components {
         /**
          * Actor
          * @description Who did it: a key, a person's session, the local administration socket, or the system itself.
+         *
+         *         As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
          */
         Actor: {
             id: string;
             name: string;
+            /** @enum {unknown} */
+            via?: "key" | "local" | "session";
+            from?: string;
         };
         /**
          * AgeCount
@@ -118,6 +123,36 @@ export interface components {
             kind: "agent" | "config" | "key" | "password";
         };
         /**
+         * AuthFailed
+         * @description Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
+         *         further addresses one without an address, so that nobody can fill the disk with them.
+         */
+        AuthFailed: {
+            address: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            count: number;
+        };
+        /**
+         * AuthSignedIn
+         * @description A browser session began. The actor says who, and from where.
+         */
+        AuthSignedIn: {
+            sessionId: string;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            userAgent: string | null;
+            expiresAt: string;
+        };
+        /**
+         * AuthSignedOut
+         * @description A browser session was ended; the actor says by whom, `name` whose it was.
+         */
+        AuthSignedOut: {
+            sessionId: string;
+            name: string;
+        };
+        /**
          * BatchCreated
          * @description A new batch with its tasks, in the order given.
          */
@@ -167,6 +202,11 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -535,6 +575,7 @@ export interface components {
             "task.note"?: components["schemas"]["TaskNote"];
             "task.output"?: components["schemas"]["TaskOutput"];
             "task.outputGap"?: components["schemas"]["TaskOutputGap"];
+            "task.outputRemoved"?: components["schemas"]["TaskOutputRemoved"];
             "task.response"?: components["schemas"]["TaskResponse"];
             "task.progress"?: components["schemas"]["TaskProgress"];
             "approval.created"?: components["schemas"]["ApprovalCreated"];
@@ -548,8 +589,14 @@ export interface components {
             "desktop.agentReady"?: components["schemas"]["DesktopAgentReady"];
             "desktop.removed"?: components["schemas"]["DesktopRemoved"];
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
+            "secret.created"?: components["schemas"]["SecretCreated"];
+            "secret.updated"?: components["schemas"]["SecretUpdated"];
+            "secret.removed"?: components["schemas"]["SecretRemoved"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
+            "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
+            "auth.signedOut"?: components["schemas"]["AuthSignedOut"];
+            "auth.failed"?: components["schemas"]["AuthFailed"];
         };
         /**
          * Failing
@@ -574,6 +621,16 @@ export interface components {
             lines: number[];
             scannedTo: number;
             complete: boolean;
+        };
+        /**
+         * Head
+         * @description The newest event of a log: its position, its time, and the chain's digest in hexadecimal.
+         */
+        Head: {
+            seq: number;
+            at: string | null;
+            chain: string;
+            logId: string;
         };
         /**
          * Health
@@ -607,7 +664,8 @@ export interface components {
         };
         /**
          * KeyAuth
-         * @description A private key in OpenSSH or PEM form.
+         * @description A private key in OpenSSH or PEM form, and where its hosts want one, the certificate (`…-cert.pub`) that goes
+         *         with it.
          */
         KeyAuth: {
             /** @enum {unknown} */
@@ -615,6 +673,8 @@ export interface components {
             privateKey: string;
             /** @default null */
             passphrase?: string | null;
+            /** @default null */
+            certificate?: string | null;
         };
         /**
          * KeyCreated
@@ -626,12 +686,14 @@ export interface components {
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
             last4: string;
+            /** @default [] */
+            desktopLabels: string[];
             createdAt: string;
             expiresAt: string | null;
         };
         /**
          * KeyRevoked
-         * @description A key no longer opens anything.
+         * @description A key no longer opens anything; sessions that began by it have ended with it.
          */
         KeyRevoked: {
             keyId: string;
@@ -639,17 +701,22 @@ export interface components {
         };
         /**
          * KeyView
-         * @description An API key, masked.
+         * @description An API key, masked. With `desktopLabels` it reaches only the desktops that carry one of them.
          */
         KeyView: {
             id: string;
             name: string;
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            desktopLabels: string[];
             key: string;
             last4: string;
             createdAt: string;
             expiresAt: string | null;
+            /** @default null */
+            lastUsedAt: string | null;
+            /** @default null */
+            lastUsedFrom: string | null;
         };
         /**
          * LeftRunning
@@ -671,6 +738,10 @@ export interface components {
             kind: "key" | "local" | "session";
             /** @enum {unknown} */
             role: "admin" | "operator" | "viewer";
+            /** @default [] */
+            desktopLabels: string[];
+            /** @default null */
+            sessionId: string | null;
             serverId: string;
             logId: string;
             version: string;
@@ -769,6 +840,8 @@ export interface components {
             role?: "admin" | "operator" | "viewer";
             /** @default null */
             expiresAt?: string | null;
+            /** @default [] */
+            desktopLabels?: string[];
         };
         /**
          * NewOutpost
@@ -781,8 +854,19 @@ export interface components {
             directory?: string | null;
         };
         /**
+         * NewSecret
+         * @description A secret as a person gives it; the value is never answered again.
+         */
+        NewSecret: {
+            name: string;
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
+            value: string;
+        };
+        /**
          * NewSsh
-         * @description Where a desktop is.
+         * @description Where a desktop is. It is trusted by the fingerprint of its host key, or because `hostAuthority` signed it.
+         *
+         *         `jump` is the id of another desktop through which the way leads.
          */
         NewSsh: {
             host: string;
@@ -792,6 +876,12 @@ export interface components {
             username?: string | null;
             /** @default null */
             hostKeyFingerprint?: string | null;
+            /** @default null */
+            hostAuthority?: string | null;
+            /** @default [] */
+            revokedHostKeys?: string[];
+            /** @default null */
+            jump?: string | null;
             auth: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
@@ -819,6 +909,11 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /**
+             * @description Names of secrets. The command gets their values as variables, and they never show in its output.
+             * @default []
+             */
+            secrets?: string[];
             /** @default null */
             cwd?: string | null;
             /** @default false */
@@ -923,6 +1018,74 @@ export interface components {
             retry?: boolean;
         };
         /**
+         * Secret
+         * @description A named secret as it is now. Its name is that of the variable in which a command gets it.
+         */
+        Secret: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            name: string;
+        };
+        /**
+         * SecretCreated
+         * @description A named secret was made; its value is not in the log. The payload is all that may be known of it.
+         */
+        SecretCreated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
+        };
+        /**
+         * SecretEdit
+         * @description Another value for a secret.
+         */
+        SecretEdit: {
+            /** @description Up to 32768 bytes of UTF-8 without NUL, and at least 6 characters beside the white space around it. */
+            value: string;
+        };
+        /**
+         * SecretRemoved
+         * @description A named secret is gone, with its value.
+         */
+        SecretRemoved: {
+            secretName: string;
+            removedAt: string;
+        };
+        /**
+         * SecretUpdated
+         * @description A named secret got another value. The payload is as when it was made.
+         */
+        SecretUpdated: {
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: string;
+            updatedBy: components["schemas"]["Actor"];
+            secretName: string;
+        };
+        /**
+         * SessionView
+         * @description A signed-in browser; `current` is the one that asks.
+         */
+        SessionView: {
+            id: string;
+            actor: components["schemas"]["Actor"];
+            /** @enum {unknown} */
+            role: "admin" | "operator" | "viewer";
+            keyId: string | null;
+            /** @enum {unknown} */
+            method: "key" | "link";
+            createdAt: string;
+            lastUsedAt: string;
+            expiresAt: string;
+            address: string | null;
+            userAgent: string | null;
+            current: boolean;
+        };
+        /**
          * Settings
          * @description What people change at run time.
          */
@@ -944,6 +1107,17 @@ export interface components {
         SettingsUpdated: {
             /** @default false */
             taskApprovalMode: boolean;
+        };
+        /**
+         * Show
+         * @description Say which tasks a subscription with `output: "tail"` shows: tails come for these only, beginning with their last
+         *         lines. Each message replaces the one before; null is every task.
+         */
+        Show: {
+            /** @enum {unknown} */
+            op: "show";
+            id: string;
+            taskIds: string[] | null;
         };
         /**
          * SignIn
@@ -979,7 +1153,10 @@ export interface components {
         };
         /**
          * Ssh
-         * @description Where and how a desktop is reached. `hostKey` is the pinned key, `offeredHostKeys` what it showed at first.
+         * @description Where and how a desktop is reached.
+         *
+         *         It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
+         *         `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
          */
         Ssh: {
             host: string;
@@ -994,16 +1171,26 @@ export interface components {
             offeredFingerprints: string[];
             /** @default [] */
             offeredHostKeys: components["schemas"]["HostKey"][];
+            /** @default null */
+            hostAuthority: string | null;
+            /** @default [] */
+            revokedHostKeys: string[];
+            /** @default null */
+            jump: string | null;
         };
         /**
          * SshEdit
-         * @description Changes of the address or sign-in; absent fields stay.
+         * @description Changes of the address or sign-in; absent fields stay. A confirmed fingerprint takes the place of an authority,
+         *         and an authority that of a fingerprint.
          */
         SshEdit: {
             host?: string;
             port?: number;
             username?: string | null;
             hostKeyFingerprint?: string;
+            hostAuthority?: string | null;
+            revokedHostKeys?: string[];
+            jump?: string | null;
             auth?: components["schemas"]["KeyAuth"] | components["schemas"]["PasswordAuth"] | components["schemas"]["AgentAuth"] | components["schemas"]["ConfigAuth"];
         };
         /**
@@ -1108,6 +1295,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1134,6 +1322,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1195,15 +1384,21 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             taskId: string;
@@ -1224,6 +1419,8 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /** @description Names of secrets. The command gets their values as variables, and they never show in its output. */
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1251,6 +1448,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1268,8 +1466,9 @@ export interface components {
          *
          *         `line` is the number of display lines before it, `lineBytes` how long the line is already that it goes on with,
          *         `ms` milliseconds since the run began, `crc` the running CRC-32 of the raw stream after it. The bytes are in `text`,
-         *         or in `base64` where they are not valid UTF-8. `late` marks what came after the task had failed because its desktop
-         *         was away.
+         *         or in `base64` where they are not valid UTF-8. `masked` tells where in the stream secrets stood, as offset and
+         *         length: there, a `*` stands for each byte but line ends. `late` marks what came after the task had failed because
+         *         its desktop was away.
          */
         TaskOutput: {
             taskId: string;
@@ -1284,6 +1483,10 @@ export interface components {
             lineBytes?: number;
             text?: string;
             base64?: string;
+            masked?: [
+                number,
+                number
+            ][];
             late?: boolean;
         };
         /**
@@ -1299,6 +1502,19 @@ export interface components {
             streams: {
                 [key: string]: number;
             };
+        };
+        /**
+         * TaskOutputRemoved
+         * @description A person removed what was recorded of its runs; `bytes` and `lines` say how much that was. The payloads of its
+         *         output, progress and responses are gone from the log, while their digests stay.
+         */
+        TaskOutputRemoved: {
+            taskId: string;
+            desktopId: string;
+            version: number;
+            outputRemovedAt: string;
+            bytes: number;
+            lines: number;
         };
         /**
          * TaskPhase
@@ -1369,6 +1585,7 @@ export interface components {
             streams?: {
                 [key: string]: components["schemas"]["StreamSums"];
             };
+            maskedCount?: number;
             feedback?: string | null;
         };
         /**
@@ -1403,6 +1620,7 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            secrets?: string[];
             cwd?: string | null;
             tty?: boolean;
         };
@@ -1465,15 +1683,21 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+            /** @default [] */
+            secrets: string[];
             /** @default null */
             cwd: string | null;
             /** @default false */
             tty: boolean;
+            /** @default 0 */
+            maskedCount: number;
             /** @default null */
             usage: components["schemas"]["Usage"] | null;
             createdBy: components["schemas"]["Actor"];
             /** @default false */
             archived: boolean;
+            /** @default null */
+            outputRemovedAt: string | null;
             /** @default 1 */
             version: number;
             id: string;
@@ -1528,6 +1752,9 @@ export type Approval = components['schemas']['Approval'];
 export type ApprovalCreated = components['schemas']['ApprovalCreated'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type Auth = components['schemas']['Auth'];
+export type AuthFailed = components['schemas']['AuthFailed'];
+export type AuthSignedIn = components['schemas']['AuthSignedIn'];
+export type AuthSignedOut = components['schemas']['AuthSignedOut'];
 export type BatchCreated = components['schemas']['BatchCreated'];
 export type BatchDetail = components['schemas']['BatchDetail'];
 export type BatchTask = components['schemas']['BatchTask'];
@@ -1552,6 +1779,7 @@ export type Error = components['schemas']['Error'];
 export type EventPayloads = components['schemas']['EventPayloads'];
 export type Failing = components['schemas']['Failing'];
 export type Found = components['schemas']['Found'];
+export type Head = components['schemas']['Head'];
 export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
@@ -1567,6 +1795,7 @@ export type NewBatch = components['schemas']['NewBatch'];
 export type NewDesktop = components['schemas']['NewDesktop'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewOutpost = components['schemas']['NewOutpost'];
+export type NewSecret = components['schemas']['NewSecret'];
 export type NewSsh = components['schemas']['NewSsh'];
 export type NewTask = components['schemas']['NewTask'];
 export type OutpostFacts = components['schemas']['OutpostFacts'];
@@ -1577,9 +1806,16 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type Secret = components['schemas']['Secret'];
+export type SecretCreated = components['schemas']['SecretCreated'];
+export type SecretEdit = components['schemas']['SecretEdit'];
+export type SecretRemoved = components['schemas']['SecretRemoved'];
+export type SecretUpdated = components['schemas']['SecretUpdated'];
+export type SessionView = components['schemas']['SessionView'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type SettingsUpdated = components['schemas']['SettingsUpdated'];
+export type Show = components['schemas']['Show'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignInLink = components['schemas']['SignInLink'];
 export type Skipped = components['schemas']['Skipped'];
@@ -1598,6 +1834,7 @@ export type TaskFailed = components['schemas']['TaskFailed'];
 export type TaskNote = components['schemas']['TaskNote'];
 export type TaskOutput = components['schemas']['TaskOutput'];
 export type TaskOutputGap = components['schemas']['TaskOutputGap'];
+export type TaskOutputRemoved = components['schemas']['TaskOutputRemoved'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskProgress = components['schemas']['TaskProgress'];
 export type TaskResponse = components['schemas']['TaskResponse'];

@@ -11,7 +11,12 @@ export interface TaskTail {
   from: number;
   /** One letter a line: `o` stdout, `e` stderr. */
   streams: string;
+  /** The lines, with "\n" between them. */
   text: string;
+  /** When the newest of it came, in milliseconds since the run began. */
+  ms: number;
+  /** The last line has not ended: it will come again, longer. */
+  open: boolean;
 }
 
 export interface DesktopMetrics extends Metrics {

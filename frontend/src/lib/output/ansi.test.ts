@@ -6,7 +6,7 @@ const styled = (line: string) =>
 
 describe('colours and attributes', () => {
   test('text without escapes is one plain span', () => {
-    expect(spansOf('hello')).toEqual([{ text: 'hello', style: PLAIN, isControl: false }]);
+    expect(spansOf('hello')).toEqual([{ text: 'hello', style: PLAIN, isControl: false, link: '' }]);
     expect(spansOf('')).toEqual([]);
   });
 
@@ -74,6 +74,35 @@ describe('what is dropped', () => {
         .map((span) => span.text)
         .join(''),
     ).toBe(text);
+  });
+});
+
+describe('links', () => {
+  const linked = (line: string) => spansOf(line).map((span) => [span.text, span.link]);
+
+  test('to the web are kept, up to where they end', () => {
+    expect(linked('see \x1b]8;;https://example.com/a?b=1\x1b\\the page\x1b]8;;\x1b\\ now')).toEqual([
+      ['see ', ''],
+      ['the page', 'https://example.com/a?b=1'],
+      [' now', ''],
+    ]);
+    expect(linked('\x1b]8;id=1;http://example.com\x07text\x1b]8;;\x07')).toEqual([['text', 'http://example.com/']]);
+  });
+
+  test.each([
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'file:///etc/passwd',
+    'ssh://host',
+    '//example.com',
+    'https://',
+    ' https://example.com',
+  ])('to anything else are none: %s', (address) => {
+    expect(linked(`\x1b]8;;${address}\x1b\\text`)).toEqual([['text', '']]);
+  });
+
+  test('are made by no other command', () => {
+    expect(linked('\x1bP8;;https://example.com\x1b\\text')).toEqual([['text', '']]);
   });
 });
 

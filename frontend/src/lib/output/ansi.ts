@@ -1,7 +1,7 @@
 /**
  * Terminal text to styled spans, as data: never HTML, so nothing printed can become markup.
  *
- * Understood are colours and attributes (SGR); every other escape sequence is dropped. A line that
+ * Understood are colours, attributes (SGR) and links to the web (OSC 8); every other escape sequence is dropped. A line that
  * was rewritten by carriage returns (a progress bar) shows its last state. Control characters that
  * would be invisible or turn the text around are replaced, one for one, by visible signs, so that a
  * column in the spans is the same column in `visibleText`.
@@ -21,6 +21,8 @@ export interface Span {
   style: Style;
   /** The text stands for a control character. */
   isControl: boolean;
+  /** The web address that the program made of it (OSC 8), or "". */
+  link: string;
 }
 
 export const BOLD = 1;
@@ -36,7 +38,7 @@ export const PLAIN: Style = Object.freeze({ foreground: '', background: '', attr
 // ECMA-48: CSI … final byte; OSC, DCS, SOS, PM and APC strings up to BEL or ST; nF and two-byte
 // escapes. A sequence that was cut by the end of the line is dropped as well.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
-const ESCAPES = /\x1b(?:\[([0-?]*)[ -/]*([@-~])?|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)/g;
+const ESCAPES = /\x1b(?:\[([0-?]*)[ -/]*([@-~])?|[\]PX^_]([^\x07\x1b\n]*)(?:\x07|\x1b\\)?|[ -/]*[0-~]?)/g;
 // C0 without tab, DEL, C1, line and paragraph separator, and the bidirectional controls (as in CVE-2021-42574).
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the same
 const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
@@ -69,18 +71,31 @@ export function withoutEscapes(text: string): string {
 
 /** A line as spans. `before` is the style that earlier lines left switched on. */
 export function spansOf(line: string, before: Style = PLAIN): Span[] {
-  if (!SPECIAL.test(line)) return line === '' ? [] : [{ text: line, style: before, isControl: false }];
+  if (!SPECIAL.test(line)) return line === '' ? [] : [{ text: line, style: before, isControl: false, link: '' }];
   const { text, skipped } = lastState(line);
   let style = skipped === '' ? before : styleAfter(skipped, before);
   const spans: Span[] = [];
   let at = 0;
+  let link = '';
   for (const match of text.matchAll(ESCAPES)) {
-    pushText(spans, text.slice(at, match.index), style);
+    pushText(spans, text.slice(at, match.index), style, link);
     if (match[2] === 'm') style = applySgr(match[1] ?? '', style);
+    else if (match[3]?.startsWith('8;') && match[0][1] === ']') link = linkOf(match[3]);
     at = match.index + match[0].length;
   }
-  pushText(spans, text.slice(at), style);
+  pushText(spans, text.slice(at), style, link);
   return spans;
+}
+
+/** Where `8;parameters;address` leads. Only the web: any other scheme could start something on the reader's machine. */
+function linkOf(command: string): string {
+  const address = command.slice(command.indexOf(';', 2) + 1);
+  if (!/^https?:\/\//i.test(address) || command.indexOf(';', 2) < 0) return '';
+  try {
+    return new URL(address).href;
+  } catch {
+    return '';
+  }
 }
 
 /** A name for a control character as shown, for people who point at it. */
@@ -99,14 +114,14 @@ function lastState(line: string): { text: string; skipped: string } {
   return end === 0 ? { text: '', skipped: line } : { text: line.slice(start, end), skipped: line.slice(0, start) };
 }
 
-function pushText(spans: Span[], text: string, style: Style): void {
+function pushText(spans: Span[], text: string, style: Style, link: string): void {
   let at = 0;
   for (const match of text.matchAll(CONTROLS)) {
-    if (match.index > at) spans.push({ text: text.slice(at, match.index), style, isControl: false });
-    spans.push({ text: signFor(match[0]), style, isControl: true });
+    if (match.index > at) spans.push({ text: text.slice(at, match.index), style, isControl: false, link });
+    spans.push({ text: signFor(match[0]), style, isControl: true, link });
     at = match.index + 1;
   }
-  if (at < text.length) spans.push({ text: text.slice(at), style, isControl: false });
+  if (at < text.length) spans.push({ text: text.slice(at), style, isControl: false, link });
 }
 
 const DELETE_SIGN = '\u2421';

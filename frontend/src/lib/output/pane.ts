@@ -5,18 +5,18 @@
  */
 import { visibleText } from './ansi';
 import { luminance, parseRgb } from './contrast';
-import { type Query, Search } from './find';
+import { type Query, Search, StreamLines } from './find';
 import { type MarkKind, Marks } from './highlights';
-import type { OutputLines, Stream } from './lines';
+import type { LiveOutput } from './live-output';
+import type { Stream } from './pages';
 import { type Looks, type Marked, pointAt, type Row, Rows } from './rows';
 import * as selecting from './selection';
 import { Viewport } from './viewport';
-import { VisibleLines } from './visible';
+import { type Choice, includes, VisibleLines, WithContext } from './visible';
 
 export const ROW_HEIGHT_PX = 18; // as in output.css
 const STATUS_INTERVAL_MS = 250;
 const SETTLE_MS = 200;
-const SEARCH_SLICE_MS = 6;
 const MARKS_PER_ROW_MAX = 200;
 /** Copying more than this would hold a browser up; the raw output can be downloaded. */
 export const COPY_ROWS_MAX = 100_000;
@@ -27,10 +27,20 @@ export interface PaneStatus {
   following: boolean;
   /** Rows that came since the end was left. */
   newRows: number;
+  /** Rows that are left out because they are too many to be listed. */
+  isCut: boolean;
+  /** Lines that match. */
   hits: number;
-  /** Which hit is shown, -1 for none. */
-  hit: number;
+  /** Which of them is shown, from 0 on; null where that is not known, -1 for none. */
+  hit: number | null;
   searching: boolean;
+  findProblem: string;
+}
+
+/** How lines are copied that are not held. `text` comes later, and may fail. */
+export interface Copying {
+  rows: number;
+  text: Promise<string>;
 }
 
 export interface PaneEvents {
@@ -38,13 +48,15 @@ export interface PaneEvents {
   /** Somebody chose lines by their numbers. */
   mark: (marked: Marked | null) => void;
   tooMuchToCopy: (rows: number) => void;
+  /** Somebody copies lines that have to be fetched first. */
+  copyLater: (copying: Copying) => void;
 }
 
 export class OutputPane {
   readonly #scroller: HTMLElement;
   readonly #spacer = document.createElement('div');
   readonly #box = document.createElement('div');
-  readonly #lines: OutputLines;
+  readonly #output: LiveOutput;
   readonly #events: PaneEvents;
   readonly #view = new Viewport(ROW_HEIGHT_PX);
   readonly #rows: Rows;
@@ -59,30 +71,36 @@ export class OutputPane {
   /** A line to be shown that the rows do not reach yet. */
   #aim: number | null = null;
   #selection: selecting.Selection | null = null;
+  /** Text of a selection that was fetched for a browser that takes text only at once. */
+  #fetched: { selection: selecting.Selection; text: string } | null = null;
   #search: Search | null = null;
-  #hit = -1;
+  /** Lines of stderr, while one of the streams is shown alone. */
+  #stderr: StreamLines | null = null;
+  #only: Stream | null = null;
+  /** Lines of context around matches, or null while all lines are shown. */
+  #context: number | null = null;
+  #matches: WithContext | null = null;
   #hitLine = -1;
-  /** Rows that went away at the top since the filter was set: keeps a row's place in the pool. */
-  #removed = 0;
-  #rowsWhenLeft = 0;
+  #seeking = 0;
+  /** Lines that there were when the end was left. */
+  #countWhenLeft = 0;
   #frame = 0;
   #statusTimer = 0;
   #settleTimer = 0;
-  #searchTimer = 0;
   #rangeHeight = -1;
   #columns = -1;
 
-  constructor(scroller: HTMLElement, lines: OutputLines, events: PaneEvents) {
+  constructor(scroller: HTMLElement, output: LiveOutput, events: PaneEvents) {
     this.#scroller = scroller;
-    this.#lines = lines;
+    this.#output = output;
     this.#events = events;
-    this.#visible = new VisibleLines(lines);
+    this.#visible = new VisibleLines(output.pages);
     this.#spacer.className = 'output-spacer';
     this.#box.className = 'output-box';
     this.#spacer.append(this.#box);
     scroller.append(this.#spacer);
-    this.#looks = { timeOf: null, expanded: new Set(), surface: this.#surface() };
-    this.#rows = new Rows(this.#box, lines, this.#looks);
+    this.#looks = { timeOf: null, expanded: new Set(), surface: this.#surface(), lossBefore: () => null };
+    this.#rows = new Rows(this.#box, output.pages, this.#looks);
     this.#observer = new ResizeObserver(() => {
       this.#view.setHeight(scroller.clientHeight);
       this.changed();
@@ -98,7 +116,9 @@ export class OutputPane {
     this.#observer.disconnect();
     this.#marks.clear();
     cancelAnimationFrame(this.#frame);
-    for (const timer of [this.#statusTimer, this.#settleTimer, this.#searchTimer]) clearTimeout(timer);
+    for (const timer of [this.#statusTimer, this.#settleTimer]) clearTimeout(timer);
+    this.#search?.stop();
+    this.#stderr?.stop();
     this.#spacer.remove();
   }
 
@@ -108,21 +128,56 @@ export class OutputPane {
       this.#frame = 0;
       this.#paint();
     });
+    this.#search?.lookAgain();
+    this.#stderr?.lookAgain();
     this.#report();
-    if (this.#search && !this.#search.isComplete) this.#searchOn();
   }
 
+  /** Show one stream alone, or all. */
   filter(only: Stream | null): void {
+    if (only === this.#only) return;
+    this.#only = only;
+    if (only === null) {
+      this.#stderr?.stop();
+      this.#stderr = null;
+    }
+    if (only !== null) this.#stderr ??= new StreamLines(this.#output.source, this.#output.pages, 'stderr');
+    this.#choose();
+    if (this.#search) this.find(this.#query, this.#context);
+  }
+
+  /** Which lines are rows, by the stream and by what is searched. What is looked at stays as near as it can. */
+  #choose(): void {
     const line = this.#visible.count > 0 ? this.#visible.lineAt(this.#view.firstRow) : 0;
     const wasFollowing = this.#view.following;
-    this.#visible = new VisibleLines(this.#lines, only);
-    this.#removed = 0;
-    this.#rows.rewriteAll();
-    this.#view.setRows(this.#visible.count);
+    this.#matches = null;
+    this.#visible = new VisibleLines(this.#output.pages, this.#choice());
+    this.#sync();
     if (wasFollowing) this.#view.follow();
-    else this.#view.goTo(this.#visible.rowOf(line), 0);
-    this.#rowsWhenLeft = this.#visible.count;
+    else this.#view.goTo(this.#visible.rowOf(this.#hitLine < 0 ? line : this.#hitLine), this.#hitLine < 0 ? 0 : 0.3);
+    this.#countWhenLeft = this.#output.pages.count;
     this.changed();
+  }
+
+  #choice(): Choice {
+    const search = this.#search;
+    const stderr = this.#stderr;
+    if (search && this.#context !== null) {
+      const list = {
+        lines: search.hits,
+        get upTo() {
+          return search.listedTo;
+        },
+      };
+      this.#matches = new WithContext(list, this.#context, (line) => this.#isOfStream(line));
+      return { kind: 'only', list: this.#matches };
+    }
+    if (!stderr) return { kind: 'all' };
+    return { kind: this.#only === 'stderr' ? 'only' : 'without', list: stderr };
+  }
+
+  #isOfStream(line: number): boolean {
+    return !this.#stderr || includes(this.#stderr.lines, line) === (this.#only === 'stderr');
   }
 
   wrap(on: boolean): void {
@@ -135,6 +190,10 @@ export class OutputPane {
 
   times(timeOf: Looks['timeOf']): void {
     this.#setLooks({ timeOf });
+  }
+
+  losses(lossBefore: Looks['lossBefore']): void {
+    this.#setLooks({ lossBefore });
   }
 
   /** The theme changed: free colours are chosen anew. */
@@ -179,55 +238,69 @@ export class OutputPane {
 
   // ---- finding ----------------------------------------------------------------------------------
 
-  /** Search for something else, or stop. Throws SyntaxError for a bad regular expression. */
-  find(query: Query | null): void {
-    this.#search = query === null || query.text === '' ? null : new Search(this.#lines, query, this.#visible.only);
-    this.#hit = this.#hitLine = -1;
+  #query: Query | null = null;
+
+  /** Search for something else, or stop; with `context` only lines that match are shown, and so many around them. */
+  find(query: Query | null, context: number | null = null): void {
+    const { source, pages } = this.#output;
+    this.#search?.stop();
+    this.#seeking++;
+    this.#isSeeking = false;
+    this.#query = query;
+    this.#hitLine = -1;
+    this.#search =
+      query === null || query.text === ''
+        ? null
+        : new Search(source, pages, query, this.#only, () => {
+            this.#showFirstHit();
+            this.changed();
+          });
+    const wasFiltered = this.#context !== null;
+    this.#context = this.#search ? context : null;
+    if (wasFiltered || this.#context !== null) this.#choose();
     this.changed();
   }
 
-  /** Go to the next (1) or the previous (-1) hit. */
+  /** Go to the next (1) or the previous (-1) line that matches. */
   findNext(step: 1 | -1): void {
-    const search = this.#search;
-    if (!search || search.count === 0) return;
-    const from = this.#hitLine >= 0 ? this.#hitLine : this.#visible.lineAt(this.#view.firstRow);
-    const at = search.indexFrom(step > 0 && this.#hitLine >= 0 ? from + 1 : from);
-    this.#hit = (((step > 0 ? at : at - 1) % search.count) + search.count) % search.count;
-    this.#hitLine = search.hitAt(this.#hit);
-    this.goToLine(this.#hitLine);
+    const top = Math.max(0, this.#visible.lineAt(this.#view.firstRow));
+    this.#seek(this.#hitLine < 0 ? top : step > 0 ? this.#hitLine + 1 : this.#hitLine, step);
   }
 
-  /** Where the hits are, as shares of the whole height, at most one for each of `places`. */
-  hitShares(places: number): number[] {
+  /** More of the lines that match, where they are too many to be listed at once. */
+  listMore(): void {
+    this.#search?.listMore();
+  }
+
+  /** Where lines that match are, as shares of the whole height, at most one for each of `places`. */
+  hitShares(places: number): { shares: number[]; unlistedFrom: number } {
     const search = this.#search;
-    if (!search || this.#visible.count === 0) return [];
+    const rows = this.#visible.count;
+    if (!search || rows === 0 || this.#context !== null) return { shares: [], unlistedFrom: 1 };
     const taken = new Set<number>();
-    const step = Math.max(1, Math.floor(search.count / 20_000));
-    for (let index = 0; index < search.count; index += step) {
-      taken.add(Math.floor((this.#visible.rowOf(search.hitAt(index)) / this.#visible.count) * places));
-    }
-    return [...taken].map((place) => place / places);
-  }
-
-  #searchOn(): void {
-    if (this.#searchTimer !== 0) return;
-    this.#searchTimer = window.setTimeout(() => {
-      this.#searchTimer = 0;
-      const search = this.#search;
-      if (!search) return;
-      search.step(SEARCH_SLICE_MS);
-      if (this.#hit < 0 && search.count > 0) this.#showFirstHit(search);
-      this.changed();
-    }, 4);
+    for (const line of search.hits) taken.add(Math.floor((this.#visible.rowOf(line) / rows) * places));
+    const unlistedFrom = search.isListed ? 1 : this.#visible.rowOf(search.listedTo) / rows;
+    return { shares: [...taken].map((place) => place / places), unlistedFrom };
   }
 
   /** The first hit from here on; what is in view stays where it is. */
-  #showFirstHit(search: Search): void {
-    const index = search.indexFrom(this.#visible.lineAt(this.#view.firstRow));
-    if (index >= search.count && !search.isComplete) return;
-    this.#hit = index % search.count;
-    this.#hitLine = search.hitAt(this.#hit);
-    this.goToLine(this.#hitLine);
+  #showFirstHit(): void {
+    if (this.#hitLine < 0 && this.#search && this.#search.total > 0 && !this.#isSeeking) this.findNext(1);
+  }
+
+  #isSeeking = false;
+
+  async #seek(from: number, step: 1 | -1): Promise<void> {
+    const search = this.#search;
+    if (!search) return;
+    const turn = ++this.#seeking;
+    this.#isSeeking = true;
+    const line = await search.nearest(from, step);
+    if (turn !== this.#seeking) return;
+    this.#isSeeking = false;
+    if (line === null) return;
+    this.#hitLine = line;
+    this.goToLine(line);
   }
 
   // ---- selecting and copying --------------------------------------------------------------------
@@ -238,11 +311,9 @@ export class OutputPane {
     this.#select({ line: this.#visible.lineAt(0), column: 0 }, this.#endOfLast());
   }
 
-  /** All that is held, as text. */
-  allText(): string {
-    if (this.#visible.count === 0) return '';
-    const all = { anchor: { line: this.#visible.lineAt(0), column: 0 }, focus: this.#endOfLast() };
-    return selecting.textOf(all, this.#lines, this.#visible);
+  /** All rows as text: those of the filter, over the whole run. */
+  allText(): Promise<string> {
+    return this.#textOf({ anchor: { line: this.#visible.lineAt(0), column: 0 }, focus: this.#endOfLast() });
   }
 
   get visibleRows(): number {
@@ -263,8 +334,45 @@ export class OutputPane {
     if (!selection || selecting.ordered(selection) === null || (window.getSelection()?.toString() ?? '') !== '') return;
     event.preventDefault();
     const rows = selecting.selectedRows(selection, this.#visible);
-    if (rows > COPY_ROWS_MAX) this.#events.tooMuchToCopy(rows);
-    else event.clipboardData?.setData('text/plain', selecting.textOf(selection, this.#lines, this.#visible));
+    if (rows > COPY_ROWS_MAX) {
+      this.#events.tooMuchToCopy(rows);
+      return;
+    }
+    const text = this.#fetched?.selection === selection ? this.#fetched.text : this.#heldText(selection);
+    if (text !== null) event.clipboardData?.setData('text/plain', text);
+    else this.#copyLater(selection, rows);
+  }
+
+  #copyLater(selection: selecting.Selection, rows: number): void {
+    const text = this.#textOf(selection);
+    text.then(
+      (text) => {
+        this.#fetched = { selection, text };
+      },
+      () => {}, // said by whoever waits for the text
+    );
+    this.#events.copyLater({ rows, text });
+  }
+
+  /** The text of a selection, or null when some of it has to be fetched. */
+  #heldText(selection: selecting.Selection): string | null {
+    const { pages } = this.#output;
+    const text = new selecting.SelectedText(selection);
+    for (const line of selecting.selectedLines(selection, this.#visible)) {
+      // A line that was pushed does not tell how it ended, except the last one, which has not.
+      const held = pages.isExact(line) || line >= pages.wholeCount ? pages.at(line) : undefined;
+      if (!held) return null;
+      text.add(line, held);
+    }
+    return text.toString();
+  }
+
+  async #textOf(selection: selecting.Selection): Promise<string> {
+    const { signal } = this.#listening;
+    const text = new selecting.SelectedText(selection);
+    const lines = selecting.selectedLines(selection, this.#visible);
+    for await (const [line, held] of this.#output.keeper.read(lines, signal)) text.add(line, held);
+    return text.toString();
   }
 
   #placeAt(x: number, y: number): selecting.Place {
@@ -292,7 +400,7 @@ export class OutputPane {
     if (clicks >= 3) {
       this.#select({ line: place.line, column: 0 }, { line: place.line, column: selecting.LINE_END });
     } else if (clicks === 2) {
-      const [from, to] = selecting.wordAround(visibleText(this.#lines.text(place.line) ?? ''), place.column);
+      const [from, to] = selecting.wordAround(visibleText(this.#output.pages.at(place.line)?.text ?? ''), place.column);
       this.#select({ line: place.line, column: from }, { line: place.line, column: to });
     } else {
       this.#select(event.shiftKey && this.#selection ? this.#selection.anchor : place, place);
@@ -345,25 +453,43 @@ export class OutputPane {
     const scroller = this.#scroller;
     const { signal } = this.#listening;
     scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
-    scroller.addEventListener(
-      'wheel',
-      (event) => {
-        if (event.deltaY < 0) this.#leaveEnd();
-      },
-      { passive: true, signal },
-    );
     scroller.addEventListener('pointerdown', (event) => this.#pressed(event), { signal });
     scroller.addEventListener('click', (event) => this.#clicked(event), { signal });
     scroller.addEventListener('keydown', (event) => this.#key(event), { signal });
     scroller.addEventListener('copy', (event) => this.#copy(event), { signal });
   }
 
+  #hearsWheel = false;
+
+  /**
+   * While lines arrive, the place that the browser scrolls from by itself may be frames old, and a thousand lines away:
+   * the first turn of the wheel is ours. Afterwards nothing moves by itself, and scrolling is the browser's.
+   */
+  #hearWheel(): void {
+    const wanted = this.#view.following;
+    if (wanted === this.#hearsWheel) return;
+    this.#hearsWheel = wanted;
+    if (wanted) {
+      this.#scroller.addEventListener('wheel', this.#wheel, { passive: false, signal: this.#listening.signal });
+    } else this.#scroller.removeEventListener('wheel', this.#wheel);
+  }
+
+  readonly #wheel = (event: WheelEvent): void => {
+    if (event.deltaY >= 0 || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : ROW_HEIGHT_PX;
+    this.#leaveEnd();
+    this.#aim = null;
+    this.#view.moveBy(event.deltaY * unit);
+    this.#paint();
+  };
+
   #scrolled(): void {
     const wasFollowing = this.#view.following;
     const top = this.#view.top;
     const needsSettling = this.#view.scrolled(this.#scroller.scrollTop);
     if (this.#view.top !== top) this.#aim = null;
-    if (wasFollowing && !this.#view.following) this.#rowsWhenLeft = this.#visible.count;
+    if (wasFollowing && !this.#view.following) this.#countWhenLeft = this.#output.pages.count;
     if (needsSettling) {
       clearTimeout(this.#settleTimer);
       const atEdge = this.#view.top === 0 || this.#view.top === this.#view.topMax;
@@ -440,7 +566,7 @@ export class OutputPane {
       this.changed();
     } else if (command || event.altKey) return;
     else if (move !== undefined) {
-      if (this.#view.following) this.#rowsWhenLeft = this.#visible.count;
+      if (this.#view.following) this.#countWhenLeft = this.#output.pages.count;
       this.#aim = null;
       this.#view.moveBy(move);
       this.changed();
@@ -457,31 +583,24 @@ export class OutputPane {
     this.#sync();
     if (view.height === 0) return;
     this.#settle();
+    this.#hearWheel();
     const first = view.firstRow;
     // Wrapped rows at the end are aligned to the bottom, so more of them may be needed above.
     const count = Math.max(
       0,
       Math.min(visible.count - first, view.visibleRows * (this.#wraps && view.lastScreenShare > 0 ? 2 : 1)),
     );
-    this.#shown = this.#rows.paint(
-      first + this.#removed,
-      count,
-      (index) => visible.lineAt(first + index),
-      this.#marked,
-    );
+    const lines = Array.from({ length: count }, (_, index) => visible.lineAt(first + index));
+    this.#shown = this.#rows.paint(first, lines, this.#marked);
+    this.#output.keeper.look(lines);
     if (this.#wraps) this.#placeWrapped();
     else this.#placeRows(first);
     this.#paintMarks();
   }
 
-  /** Take over the lines that came and went. */
+  /** Take over the lines that came. */
   #sync(): void {
-    const gone = this.#visible.sync();
-    if (gone > 0) {
-      this.#removed += gone;
-      this.#rowsWhenLeft -= gone;
-      this.#view.removeAbove(gone);
-    }
+    this.#matches?.sync(this.#output.pages.count);
     this.#view.setRows(this.#visible.count);
     if (this.#aim !== null) this.#goTo(this.#aim);
   }
@@ -515,7 +634,7 @@ export class OutputPane {
   #paintMarks(): void {
     const marks: [MarkKind, Range][] = [];
     for (const row of this.#shown) {
-      if (this.#search) this.#markMatches(row, this.#search.expression, marks);
+      if (this.#search?.expression) this.#markMatches(row, this.#search.expression, marks);
       const columns = this.#selection && selecting.columnsIn(this.#selection, row.line, row.length);
       if (columns) marks.push(['selection', rangeIn(row, columns[0], columns[1])]);
     }
@@ -549,7 +668,7 @@ export class OutputPane {
   #leaveEnd(): void {
     if (!this.#view.following) return;
     this.#view.leaveEnd();
-    this.#rowsWhenLeft = this.#visible.count;
+    this.#countWhenLeft = this.#output.pages.count;
     this.#report();
   }
 
@@ -564,18 +683,27 @@ export class OutputPane {
     return colour ? luminance(colour) : 1;
   }
 
+  #newRows(): number {
+    const { count } = this.#visible;
+    if (this.#visible.lineAt(count - 1) < this.#countWhenLeft) return 0;
+    return count - this.#visible.rowOf(this.#countWhenLeft);
+  }
+
   #report(): void {
     this.#statusTimer ||= window.setTimeout(() => {
       this.#statusTimer = 0;
       const rows = this.#visible.count;
       const { following } = this.#view;
+      const search = this.#search;
       this.#events.status({
         rows,
         following,
-        newRows: following ? 0 : Math.max(0, rows - this.#rowsWhenLeft),
-        hits: this.#search?.count ?? 0,
-        hit: this.#search ? Math.min(this.#hit, this.#search.count - 1) : -1,
-        searching: this.#search !== null && !this.#search.isComplete,
+        newRows: following ? 0 : this.#newRows(),
+        isCut: this.#context !== null && search !== null && !search.isListed,
+        hits: search?.total ?? 0,
+        hit: this.#hitLine < 0 ? -1 : (search?.placeOf(this.#hitLine) ?? null),
+        searching: search !== null && !search.isComplete,
+        findProblem: search?.problem ?? '',
       });
     }, STATUS_INTERVAL_MS);
   }

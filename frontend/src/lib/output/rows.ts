@@ -6,7 +6,7 @@
  */
 import * as ansi from './ansi';
 import { contrast, legible, luminance, type Rgb } from './contrast';
-import type { OutputLines } from './lines';
+import type { HeldLine, OutputPages } from './pages';
 
 /** Longer lines are cut on the screen: laying out one line of megabytes stops a browser for seconds. */
 export const SHOWN_CHARACTERS_MAX = 20_000;
@@ -18,8 +18,9 @@ export interface Row {
   text: HTMLSpanElement;
   /** The line it shows, -1 while it is unused. */
   line: number;
-  /** Painted while its line could still grow. */
-  wasOpen: boolean;
+  /** What it shows of it; null for a line that is not here yet. */
+  held: HeldLine | null;
+  looks: Looks | null;
   /** Characters of the visible text that are shown. */
   length: number;
 }
@@ -32,6 +33,8 @@ export interface Looks {
   expanded: ReadonlySet<number>;
   /** Luminance of the surface that free colours have to stand out from. */
   surface: number;
+  /** What is said of bytes that are missing right before a line, or null. */
+  lossBefore: (line: number) => string | null;
 }
 
 export interface Marked {
@@ -41,47 +44,43 @@ export interface Marked {
 
 export class Rows {
   readonly #box: HTMLElement;
-  readonly #lines: OutputLines;
+  readonly #pages: OutputPages;
   #pool: Row[] = [];
   #looks: Looks;
   /** The widest row painted so far, in characters. */
   widest = 0;
 
-  constructor(box: HTMLElement, lines: OutputLines, looks: Looks) {
+  constructor(box: HTMLElement, pages: OutputPages, looks: Looks) {
     this.#box = box;
-    this.#lines = lines;
+    this.#pages = pages;
     this.#looks = looks;
   }
 
   setLooks(looks: Looks): void {
     this.#looks = looks;
-    this.rewriteAll();
   }
 
-  rewriteAll(): void {
-    for (const row of this.#pool) row.wasOpen = true;
-  }
-
-  /**
-   * Show `count` rows. `slot` is a number of the first row that stays the same while rows above it go
-   * away, so that scrolling rewrites only what came into view.
-   */
-  paint(slot: number, count: number, lineAt: (index: number) => number, marked: Marked | null): Row[] {
-    this.#fit(count);
+  /** Show these lines. `first` is the row number of the first one, so that scrolling rewrites only what came into view. */
+  paint(first: number, lines: readonly number[], marked: Marked | null): Row[] {
+    this.#fit(lines.length);
     const shown: Row[] = [];
     const size = this.#pool.length;
+    let before = -1;
     for (let index = 0; index < size; index++) {
-      const row = this.#pool[(slot + index) % size] as Row;
-      if (index >= count) {
+      const row = this.#pool[(first + index) % size] as Row;
+      const line = lines[index];
+      if (line === undefined) {
         if (row.line !== -1) {
           row.line = -1;
           row.element.hidden = true;
         }
         continue;
       }
-      const line = lineAt(index);
-      if (row.line !== line || row.wasOpen) this.#write(row, line);
-      row.element.classList.toggle('is-marked', marked !== null && line >= marked.from && line <= marked.to);
+      this.#write(row, line, this.#pages.at(line) ?? null);
+      const { classList } = row.element;
+      classList.toggle('is-marked', marked !== null && line >= marked.from && line <= marked.to);
+      classList.toggle('is-after-break', index > 0 && line !== before + 1);
+      before = line;
       shown.push(row);
     }
     return shown;
@@ -119,30 +118,36 @@ export class Rows {
     element.hidden = true;
     element.append(number, time, text);
     this.#box.append(element);
-    return { element, number, time, text, line: -1, wasOpen: false, length: 0 };
+    return { element, number, time, text, line: -1, held: null, looks: null, length: 0 };
   }
 
-  #write(row: Row, line: number): void {
-    const lines = this.#lines;
-    if (row.line !== line) {
+  #write(row: Row, line: number, held: HeldLine | null): void {
+    const isSame = row.line === line && row.looks === this.#looks && isSameText(row.held, held);
+    if (isSame) return;
+    const { timeOf, expanded, lossBefore } = this.#looks;
+    if (row.line !== line || row.looks !== this.#looks) {
       row.number.textContent = `${line + 1}`;
       row.number.href = `#L${line + 1}`;
-      row.element.dataset.stream = lines.stream(line) ?? '';
+      const loss = lossBefore(line);
+      row.element.classList.toggle('is-after-loss', loss !== null);
+      row.number.title = loss ?? '';
       row.element.hidden = false;
     }
-    const { timeOf, expanded } = this.#looks;
-    row.time.textContent = timeOf === null ? '' : timeOf(lines.ms(line) ?? 0);
-    row.time.hidden = timeOf === null;
     row.line = line;
-    row.wasOpen = lines.hasOpenLine && line === lines.count - 1;
+    row.looks = this.#looks;
+    row.held = held;
+    row.element.dataset.stream = held?.stream ?? '';
+    row.element.classList.toggle('is-missing', held === null);
+    row.time.textContent = timeOf === null || held === null ? '' : timeOf(held.ms);
+    row.time.hidden = timeOf === null;
     const limit = expanded.has(line) ? Number.POSITIVE_INFINITY : SHOWN_CHARACTERS_MAX;
-    this.#writeText(row, ansi.spansOf(lines.text(line) ?? '', lines.styleAtStart(line)), limit);
+    this.#writeText(row, held === null ? [] : ansi.spansOf(held.text, held.style), limit);
   }
 
   #writeText(row: Row, spans: ansi.Span[], limit: number): void {
     const only = spans[0];
     row.length = 0;
-    if (spans.length <= 1 && (!only || (ansi.isPlain(only.style) && !only.isControl && only.text.length <= limit))) {
+    if (spans.length <= 1 && (!only || (isBare(only) && only.text.length <= limit))) {
       row.text.textContent = only?.text ?? '';
       row.length = only?.text.length ?? 0;
     } else {
@@ -163,16 +168,37 @@ export class Rows {
   }
 
   #nodeFor(span: ansi.Span, text: string): Node {
-    if (ansi.isPlain(span.style) && !span.isControl) return document.createTextNode(text);
-    const element = document.createElement('span');
+    if (isBare(span)) return document.createTextNode(text);
+    const element = document.createElement(span.link === '' ? 'span' : 'a');
     element.textContent = text;
     paintStyle(element, span.style, this.#looks.surface);
     if (span.isControl) {
       element.classList.add('output-control');
       element.title = ansi.controlName(text);
     }
+    if (element instanceof HTMLAnchorElement) leadTo(element, span.link);
     return element;
   }
+}
+
+function isBare(span: ansi.Span): boolean {
+  return ansi.isPlain(span.style) && !span.isControl && span.link === '';
+}
+
+function isSameText(one: HeldLine | null, other: HeldLine | null): boolean {
+  if (one === null || other === null) return one === other;
+  return one.text === other.text && one.style === other.style && one.stream === other.stream && one.ms === other.ms;
+}
+
+/** The text of a link is the program's; where it really leads is in its title. */
+function leadTo(element: HTMLAnchorElement, address: string): void {
+  element.classList.add('output-link');
+  element.href = address;
+  element.target = '_blank';
+  element.rel = 'noopener noreferrer nofollow';
+  element.title = address;
+  element.tabIndex = -1;
+  element.draggable = false;
 }
 
 /** The text node and offset of a column of a row, for ranges. */

@@ -1,14 +1,14 @@
 /**
- * What a task's run said, live: its lines, and for a prompt the transcript. One subscription from the
- * beginning of the log, so that history and what happens now are the same stream.
+ * What is said of a task's run besides its lines, live: for a prompt the transcript, and notes, gaps, the head of the
+ * agent's answer. One subscription from the beginning of the log, so that history and what happens now are the same
+ * stream.
  */
 import type { LogEvent } from '../api/types';
-import type { Handlers } from '../live/socket';
-import type { Subscription } from '../live/wire';
-import { OutputLines, type OutputPiece } from './lines';
+import type { Subscribes } from './live-output';
+import type { Gap } from './losses';
 import { apply, emptyTranscript, type Progress, type Transcript } from './transcript';
 
-const TYPES = ['task.output', 'task.outputGap', 'task.progress', 'task.response', 'task.note'];
+const TYPES = ['task.outputGap', 'task.progress', 'task.response', 'task.note'];
 
 export interface Note {
   at: string;
@@ -21,19 +21,12 @@ export interface ResponseHead {
   contentType: string | null;
 }
 
-export interface Subscribes {
-  subscribe(subscription: Subscription, handlers: Handlers): () => void;
-}
-
 export class Run {
-  /** stdout and stderr of a command, or the raw answer to a prompt. */
-  readonly lines = new OutputLines();
   #transcript = $state<Transcript>(emptyTranscript());
   #notes = $state<Note[]>([]);
+  #gaps = $state.raw<readonly Gap[]>([]);
   #response = $state.raw<ResponseHead | null>(null);
   #isCaughtUp = $state(false);
-  /** When this page last heard of output, in its own time. */
-  #heardAt = $state.raw<number | null>(null);
 
   get transcript(): Transcript {
     return this.#transcript;
@@ -43,6 +36,10 @@ export class Run {
     return this.#notes;
   }
 
+  get gaps(): readonly Gap[] {
+    return this.#gaps;
+  }
+
   get response(): ResponseHead | null {
     return this.#response;
   }
@@ -50,10 +47,6 @@ export class Run {
   /** What was recorded before is here; what follows happens now. */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
-  }
-
-  get heardAt(): number | null {
-    return this.#heardAt;
   }
 
   /** Read the run of a task from its beginning and keep up with it. Returns how to stop. */
@@ -83,13 +76,10 @@ export class Run {
     for (const event of events) this.#takeOne(event);
   }
 
-  #takeOne({ type, payload, at }: LogEvent): void {
+  #takeOne({ seq, type, payload, at }: LogEvent): void {
     switch (type) {
-      case 'task.output':
-        if (this.lines.append(payload as OutputPiece) && this.#isCaughtUp) this.#heardAt = Date.now();
-        return;
       case 'task.outputGap':
-        this.lines.noteGap(payload.from, payload.to, payload.reason);
+        this.#gaps = [...this.#gaps, { seq, from: payload.from, to: payload.to, reason: payload.reason }];
         return;
       case 'task.progress':
         apply(this.#transcript, payload as Progress, at);
@@ -103,11 +93,10 @@ export class Run {
   }
 
   #clear(): void {
-    this.lines.clear();
     this.#transcript = emptyTranscript();
     this.#notes = [];
+    this.#gaps = [];
     this.#response = null;
     this.#isCaughtUp = false;
-    this.#heardAt = null;
   }
 }

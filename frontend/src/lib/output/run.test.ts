@@ -28,8 +28,7 @@ const event = (type: string, payload: Record<string, unknown>): LogEvent => ({
   actor: null,
   payload,
 });
-const output = (position: number, text: string) =>
-  event('task.output', { stream: 'stdout', position, length: text.length, line: 0, ms: 0, text });
+const note = (text: string) => event('task.note', { text });
 
 let socket: FakeSocket;
 let run: Run;
@@ -39,16 +38,10 @@ beforeEach(() => {
   run = new Run();
 });
 
-test('a run is read from its beginning, with all of its output', () => {
+test('a run is read from its beginning, without its lines', () => {
   run.follow(socket, 'task_1');
-  expect(socket.open[0]?.subscription).toMatchObject({ after: 0, taskId: 'task_1', output: 'full' });
-});
-
-test('history that comes twice is shown once', () => {
-  run.take([output(0, 'one\n'), output(4, 'two\n')]);
-  run.take([output(4, 'two\n'), output(8, 'three\n')]);
-  expect([0, 1, 2].map((line) => run.lines.text(line))).toEqual(['one', 'two', 'three']);
-  expect(run.lines.count).toBe(3);
+  expect(socket.open[0]?.subscription).toMatchObject({ after: 0, taskId: 'task_1' });
+  expect(socket.open[0]?.subscription.types).not.toContain('task.output');
 });
 
 test('what the agent said becomes its transcript', () => {
@@ -64,22 +57,14 @@ test('what the agent said becomes its transcript', () => {
 describe('a log that was replaced', () => {
   test('is read anew, and what was shown before is gone', () => {
     const stop = run.follow(socket, 'task_1');
-    run.take([output(0, 'old\n')]);
+    run.take([note('old'), event('task.outputGap', { from: 3, to: 9, reason: 'lost' })]);
+    expect(run.gaps).toMatchObject([{ from: 3, to: 9 }]);
     socket.open[0]?.handlers.reset?.();
-    expect(run.lines.count).toBe(0);
+    expect([run.notes.length, run.gaps.length]).toEqual([0, 0]);
     expect(socket.open).toHaveLength(1);
-    socket.open[0]?.handlers.events?.([output(0, 'new\n')], 9);
-    expect(run.lines.text(0)).toBe('new');
+    socket.open[0]?.handlers.events?.([note('new')], 9);
+    expect(run.notes[0]?.text).toBe('new');
     stop();
     expect(socket.open).toHaveLength(0);
   });
-});
-
-test('silence counts from what this page heard, not from history', () => {
-  run.follow(socket, 'task_1');
-  run.take([output(0, 'old\n')]);
-  expect(run.heardAt).toBeNull();
-  socket.open[0]?.handlers.live?.();
-  run.take([output(4, 'now\n')]);
-  expect(run.heardAt).not.toBeNull();
 });

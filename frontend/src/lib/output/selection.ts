@@ -3,7 +3,7 @@
  * Columns count UTF-16 units of the visible text.
  */
 import { visibleText } from './ansi';
-import type { OutputLines } from './lines';
+import type { HeldLine } from './pages';
 import type { VisibleLines } from './visible';
 
 export interface Place {
@@ -63,25 +63,44 @@ export function selectedRows(selection: Selection, visible: VisibleLines): numbe
   return range ? visible.rowOf(range[1].line) - visible.rowOf(range[0].line) + 1 : 0;
 }
 
-/**
- * The selected text as it was printed, without escapes. Lines that were divided only for display, by
- * their length, are joined again.
- */
-export function textOf(selection: Selection, lines: OutputLines, visible: VisibleLines): string {
+/** The lines that a selection covers, in order. */
+export function* selectedLines(selection: Selection, visible: VisibleLines): Generator<number> {
   const range = ordered(selection);
-  if (!range || visible.count === 0) return '';
-  const [first, last] = range;
-  const parts: string[] = [];
-  for (let row = visible.rowOf(first.line); row < visible.count; row++) {
+  if (!range) return;
+  for (let row = visible.rowOf(range[0].line); row < visible.count; row++) {
     const line = visible.lineAt(row);
-    if (line > last.line) break;
-    const text = visibleText(lines.text(line) ?? '');
-    const from = line === first.line ? first.column : 0;
-    const isLast = line === last.line;
-    parts.push(text.slice(from, isLast ? last.column : undefined));
-    const next = row + 1 < visible.count ? visible.lineAt(row + 1) : -1;
-    const goesOn = !lines.endsWithNewline(line) && next === line + 1 && lines.stream(next) === lines.stream(line);
-    if (!isLast && !goesOn && next >= 0 && next <= last.line) parts.push('\n');
+    if (line > range[1].line) return;
+    yield line;
   }
-  return parts.join('');
+}
+
+/**
+ * The selected text as it was printed, without escapes, from the lines of its rows in order. Lines that were
+ * divided only for display, by their length, are joined again.
+ */
+export class SelectedText {
+  readonly #range: [Place, Place] | null;
+  readonly #parts: string[] = [];
+  #before: { line: number; held: HeldLine } | null = null;
+
+  constructor(selection: Selection) {
+    this.#range = ordered(selection);
+  }
+
+  add(line: number, held: HeldLine): void {
+    if (!this.#range) return;
+    const [first, last] = this.#range;
+    const before = this.#before;
+    this.#before = { line, held };
+    if (before) {
+      const goesOn = !before.held.endsWithNewline && line === before.line + 1 && held.stream === before.held.stream;
+      if (!goesOn) this.#parts.push('\n');
+    }
+    const from = line === first.line ? first.column : 0;
+    this.#parts.push(visibleText(held.text).slice(from, line === last.line ? last.column : undefined));
+  }
+
+  toString(): string {
+    return this.#parts.join('');
+  }
 }

@@ -1,61 +1,57 @@
-import { expect, test } from 'vitest';
-import { OutputLines, type Stream } from './lines';
-import { VisibleLines } from './visible';
+import { describe, expect, test } from 'vitest';
+import { FakeRun } from './fake-run';
+import { OutputPages } from './pages';
+import { VisibleLines, WithContext } from './visible';
 
-function filled(count: number, limit = 1e9): { lines: OutputLines; add: (count: number) => void } {
-  const lines = new OutputLines({ bytes: 1e9, lines: limit });
-  let position = 0;
-  const add = (count: number) => {
-    for (let i = 0; i < count; i++) {
-      const stream: Stream = lines.count % 10 === 3 ? 'stderr' : 'stdout';
-      const text = `line ${lines.count}\n`;
-      lines.append({ stream, position, length: text.length, line: lines.count, ms: 0, text });
-      position += text.length;
-    }
-  };
-  add(count);
-  return { lines, add };
+async function filled(count: number) {
+  const pages = new OutputPages();
+  pages.putTail(await new FakeRun().fill(count).tail(10));
+  return pages;
 }
 
-test('without a filter every held line is a row', () => {
-  const { lines } = filled(100);
-  const visible = new VisibleLines(lines);
-  expect(visible.count).toBe(100);
-  expect(visible.lineAt(42)).toBe(42);
-  expect(visible.rowOf(42)).toBe(42);
+const all = (visible: VisibleLines) => Array.from({ length: visible.count }, (_, row) => visible.lineAt(row));
+
+test('without a filter every line is a row', async () => {
+  const visible = new VisibleLines(await filled(100));
+  expect([visible.count, visible.lineAt(42), visible.rowOf(42), visible.lineAt(100)]).toEqual([100, 42, 42, -1]);
 });
 
-test('a filter shows the lines of one stream, and the ones that come', () => {
-  const { lines, add } = filled(100);
-  const visible = new VisibleLines(lines, 'stderr');
-  expect(visible.count).toBe(10);
-  expect(visible.lineAt(1)).toBe(13);
-  add(10);
-  expect(visible.sync()).toBe(0);
-  expect(visible.count).toBe(11);
+test('a list of lines are the rows', async () => {
+  const visible = new VisibleLines(await filled(100), { kind: 'only', list: { lines: [3, 13, 23], upTo: 100 } });
+  expect(all(visible)).toEqual([3, 13, 23]);
+  expect([visible.rowOf(13), visible.rowOf(14), visible.rowOf(99)]).toEqual([1, 2, 2]);
 });
 
-test('a line that is filtered out leads to the next one shown', () => {
-  const visible = new VisibleLines(filled(100).lines, 'stderr');
-  expect(visible.lineAt(visible.rowOf(14))).toBe(23);
-  expect(visible.lineAt(visible.rowOf(99))).toBe(93);
+test('all lines but those of a list are the rows, as far as is known', async () => {
+  const visible = new VisibleLines(await filled(20), { kind: 'without', list: { lines: [0, 1, 5, 9], upTo: 12 } });
+  expect(all(visible)).toEqual([2, 3, 4, 6, 7, 8, 10, 11]);
+  expect([2, 6, 10].map((line) => visible.rowOf(line))).toEqual([0, 3, 6]);
+  expect(visible.lineAt(visible.rowOf(5))).toBe(6);
 });
 
-test.each([null, 'stderr'] as const)('rows dropped at the top are counted (%s)', (only) => {
-  const { lines, add } = filled(1000, 1000);
-  const visible = new VisibleLines(lines, only);
-  const line = visible.lineAt(80);
-  add(500);
-  const gone = visible.sync();
-  expect(gone).toBeGreaterThan(0);
-  expect(visible.lineAt(80 - Math.min(80, gone))).toBe(Math.max(line, visible.lineAt(0)));
-  expect(visible.lineAt(visible.count - 1)).toBeGreaterThanOrEqual(1490);
-});
+describe('lines with those around them', () => {
+  test('are there once, and not beyond the ends', () => {
+    const list = { lines: [1, 3, 10], upTo: 12 };
+    const context = new WithContext(list, 2);
+    context.sync(12);
+    expect(context.lines).toEqual([0, 1, 2, 3, 4, 5, 8, 9, 10, 11]);
+  });
 
-test('a store that was cleared shows nothing', () => {
-  const { lines } = filled(100);
-  const visible = new VisibleLines(lines, 'stdout');
-  lines.clear();
-  visible.sync();
-  expect(visible.count).toBe(0);
+  test('grow as the list does', () => {
+    const list = { lines: [9], upTo: 10 };
+    const context = new WithContext(list, 1);
+    context.sync(10);
+    expect(context.lines).toEqual([8, 9]);
+    list.lines.push(14);
+    context.sync(20);
+    expect(context.lines).toEqual([8, 9, 10, 13, 14, 15]);
+    context.sync(20);
+    expect(context.lines).toHaveLength(6);
+  });
+
+  test('leave out what the stream filter hides', () => {
+    const context = new WithContext({ lines: [5], upTo: 10 }, 2, (line) => line % 2 === 0);
+    context.sync(10);
+    expect(context.lines).toEqual([4, 5, 6]);
+  });
 });

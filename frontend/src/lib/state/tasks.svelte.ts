@@ -222,7 +222,6 @@ export class TasksState {
 
   /** The labels of the tasks that this page knows, the most used first. */
   labels(): string[] {
-    this.#changes;
     const counts = new Map<string, number>();
     for (const task of this.#tasks.values())
       for (const label of task.labels) counts.set(label, (counts.get(label) ?? 0) + 1);

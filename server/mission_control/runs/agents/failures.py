@@ -46,6 +46,11 @@ REDIRECTED = Failure(
     "The agent's endpoint at {url} sends requests elsewhere ({status}), which is not followed, since the token would "
     "go there too. Enter the final address as the agent's URL.",
 )
+ADDRESS_REFUSED = Failure(
+    "agent_address_refused",
+    "The agent's endpoint at {url} was not asked: {reason}. An agent answers on its desktop's loopback; a further "
+    "network is allowed by whoever starts the server, with --agent-network.",
+)
 BUSY = Failure("agent_busy", "The agent's endpoint is busy ({status}){said}.{wait} Retry the task later.")
 ERROR = Failure("agent_error", "The agent failed{status}{said}. Look at the agent's own log, then retry.")
 NOT_SSE = Failure(
@@ -78,8 +83,8 @@ CONTENT_FILTER = Failure(
 EMPTY = Failure("agent_empty", "The agent ended without an answer{why}. Retry, or look at the agent's own log.")
 
 FAILURES = (
-    UNREACHABLE, UNAUTHORIZED, NOT_FOUND, NOT_FOUND_OPENCLAW, REJECTED, REDIRECTED, BUSY, ERROR, NOT_SSE, TRUNCATED,
-    SILENT, BAD_STREAM, CUT_SHORT, CONTENT_FILTER, EMPTY,
+    UNREACHABLE, ADDRESS_REFUSED, UNAUTHORIZED, NOT_FOUND, NOT_FOUND_OPENCLAW, REJECTED, REDIRECTED, BUSY, ERROR,
+    NOT_SSE, TRUNCATED, SILENT, BAD_STREAM, CUT_SHORT, CONTENT_FILTER, EMPTY,
 )  # fmt: skip
 """Every failure that this module names, for the reference page and its check."""
 
@@ -87,6 +92,11 @@ FAILURES = (
 def unreachable(url: str, reason: str) -> Error:
     """The failure of a request that got no answer at all: refused, timed out, unknown host, bad certificate."""
     return failed(UNREACHABLE, url=quoted(url), reason=quoted(reason).rstrip("."))
+
+
+def address_refused(url: str, reason: str) -> Error:
+    """The failure of a request to an address that may not be asked; nothing was sent."""
+    return failed(ADDRESS_REFUSED, url=quoted(url), reason=quoted(reason).rstrip("."))
 
 
 def went_silent(seconds: int) -> Error:

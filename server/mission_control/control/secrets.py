@@ -1,0 +1,114 @@
+"""Changes of named secrets, and what of them a run is given.
+
+A run gets its own sealed copy of each value in the transaction that says that it begins. So a run that is taken up
+after a restart is what it was, whatever became of the secret meanwhile, and what it prints is still masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..domain import secrets
+from ..domain.entities import Secret, Task
+from ..domain.errors import Refused
+from ..domain.events import Event
+from ..domain.masking import Patterns
+from ..domain.secrets import NewSecret, SecretEdit
+from ..domain.values import SYSTEM, Actor
+from ..log.event_log import Statement
+from ..log.vault import NAMED, Vault
+from .journal import Journal
+
+
+class SecretMissing(Exception):
+    """A task names a secret that was removed, or that cannot be opened any more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"The secret {name} was removed, or cannot be opened with this key. Set it again, then retry.")
+
+
+class Secrets:
+    """Commands on named secrets."""
+
+    def __init__(self, journal: Journal, vault: Vault) -> None:
+        self._journal = journal
+        self._vault = vault
+
+    async def load(self) -> None:
+        """Open what is stored; called before anything else."""
+        async with self._journal.log.snapshot() as snapshot:
+            self._vault.load([(row[0], row[1], row[2]) for row in await snapshot.rows("select * from secrets")])
+
+    @property
+    def patterns(self) -> Patterns:
+        """Every secret that this server knows, named or not, as it is to be masked."""
+        return self._vault.patterns
+
+    async def create(self, new: NewSecret, actor: Actor) -> Secret:
+        """A new secret."""
+        state = await self._journal.ready()
+        events = secrets.create(new, state.secrets, at=self._journal.now(), actor=actor)
+        return await self._set(new.name, new.value, events, actor)
+
+    async def replace(self, name: str, edit: SecretEdit, actor: Actor) -> Secret:
+        """Another value for a secret."""
+        state = await self._journal.ready()
+        events = secrets.replace(state.secrets.get(name), name, edit, at=self._journal.now(), actor=actor)
+        return await self._set(name, edit.value, events, actor)
+
+    async def remove(self, name: str, actor: Actor) -> None:
+        """Forget a secret and its value."""
+        state = await self._journal.ready()
+        events = secrets.remove(state.secrets.get(name), name, at=self._journal.now())
+        row = Statement("delete from named_secrets where name = ?", (name,))
+        await self._commit(name, events, actor, [self._vault.forget(NAMED, name), row])
+
+    async def _set(self, name: str, value: str, events: Iterable[Event], actor: Actor) -> Secret:
+        made: list[Secret] = []
+
+        def before_append() -> None:
+            made.append(self._journal.state.secrets[name])
+
+        await self._commit(name, events, actor, [self._vault.seal(NAMED, name, value)], before_append)
+        return made[0]
+
+    async def _commit(
+        self,
+        name: str,
+        events: Iterable[Event],
+        actor: Actor,
+        beside: list[Statement],
+        before_append: Callable[[], None] = lambda: None,
+    ) -> None:
+        try:
+            await self._journal.commit(events, actor, beside=beside, before_append=before_append)
+        except Refused:
+            async with self._journal.log.snapshot() as snapshot:
+                row = await snapshot.row("select sealed from secrets where owner = ? and name = ?", (NAMED, name))
+            self._vault.restore(NAMED, name, row[0] if row else None)
+            raise
+
+    # What a run is given.
+
+    def given_to(self, task: Task) -> dict[str, str]:
+        """The values that a task gets when it begins now. Raises SecretMissing."""
+        return self._values(NAMED, task)
+
+    def of_run(self, task: Task) -> dict[str, str]:
+        """The values that a task was given when it began. Raises SecretMissing."""
+        return self._values(task.id, task)
+
+    def _values(self, owner: str, task: Task) -> dict[str, str]:
+        given: dict[str, str] = {}
+        for name in task.secrets:
+            value = self._vault.known(owner, name)
+            if value is None:
+                raise SecretMissing(name)
+            given[name] = value
+        return given
+
+    async def forget_run(self, task: Task) -> None:
+        """Delete what a task was given: nothing of its run is under way any more."""
+        if task.secrets:
+            await self._journal.commit([], SYSTEM, beside=[self._vault.forget(task.id)])

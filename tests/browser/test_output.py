@@ -1,0 +1,269 @@
+"""The output of a command in a browser: any size, from its end or from anywhere, and never anything but text."""
+
+import re
+from pathlib import Path
+
+import anyio
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.signing_in import signed_in
+from tests.support.browser import open_browser
+from tests.support.server_process import ServerProcess, open_server
+from tests.support.waiting import until
+
+LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket", "Failed to load resource")
+"""What Chromium says on the console when a test takes the connection away."""
+
+LINES = 200_000
+MANY = 'awk \'BEGIN { for (i = 1; i <= 200000; i++) print "line " i (i % 50000 == 123 ? " with an ERROR" : "") }\''
+
+
+def output(page: Page) -> Locator:
+    """The rows."""
+    return page.get_by_role("region", name="Output")
+
+
+def row(page: Page, text: str) -> Locator:
+    """What one line shows, which is exactly this."""
+    return output(page).get_by_text(text, exact=True)
+
+
+async def show(page: Page, server: ServerProcess, task: dict[str, object], hash: str = "") -> None:
+    """Open a task's page."""
+    await page.goto(f"{server.url}/tasks/{task['id']}{hash}")
+
+
+async def recorded(server: ServerProcess, content: str) -> dict[str, object]:
+    """A command that has run to its end."""
+    return await server.ended((await server.run(content))["id"])
+
+
+async def copied(page: Page) -> str:
+    """What is copied of the selection, also when it has to be fetched first."""
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.evaluate("navigator.clipboard.writeText('nothing yet')")
+    await page.keyboard.press("Control+c")
+
+    async def look() -> str | None:
+        text: str = await page.evaluate("navigator.clipboard.readText()")
+        return text if text != "nothing yet" else None
+
+    found = await until(look, "the clipboard")
+    assert found is not None
+    return found
+
+
+async def find(page: Page, text: str) -> Locator:
+    """Type a text into the find bar; what the bar says about it."""
+    await output(page).focus()
+    await page.keyboard.press("Control+f")
+    await page.get_by_label("Find in output").fill(text)
+    return page.locator("search output")
+
+
+async def test_a_long_output_opens_at_its_end_and_is_read_from_anywhere(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, MANY)
+        async with signed_in(browser, server.link) as page:
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url) if "/output" in request.url else None)
+            await show(page, server, task)
+            await expect(row(page, f"line {LINES}")).to_be_visible()
+            await expect(page.get_by_text("200,000 lines")).to_be_visible()
+            assert not any(url.endswith("/output") for url in asked), "never all of it"
+            await output(page).hover()
+            await page.mouse.wheel(0, -4000)
+            await expect(row(page, f"line {LINES - 230}")).to_be_visible()
+            await output(page).focus()
+            await page.keyboard.press("Home")
+            await expect(row(page, "line 1")).to_be_visible()
+            assert len(asked) < 20, asked
+            await page.keyboard.press("End")
+            await expect(row(page, f"line {LINES}")).to_be_visible()
+            # A link to lines shows and marks them; clicking numbers makes one.
+            await page.evaluate("location.hash = '#L123400-L123402'")
+            for number in (123_400, 123_402):
+                await expect(row(page, f"line {number}")).to_be_visible()
+            assert await output(page).locator(".is-marked").count() == 3
+            await output(page).get_by_text("123405", exact=True).click()
+            await output(page).get_by_text("123407", exact=True).click(modifiers=["Shift"])
+            await expect(page).to_have_url(re.compile(r"#L123405-L123407$"))
+
+
+async def test_find_searches_all_of_it_and_shows_the_matching_lines_alone(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, MANY)
+        async with signed_in(browser, server.link, provoked=("422",)) as page:
+            await show(page, server, task)
+            await expect(row(page, f"line {LINES}")).to_be_visible()
+            answer = await find(page, "with an error")
+            await expect(answer).to_have_text("1 of 4 lines")
+            await expect(row(page, "line 123 with an ERROR")).to_be_visible()
+            await page.keyboard.press("Enter")
+            await expect(answer).to_have_text("2 of 4 lines")
+            await expect(row(page, "line 50123 with an ERROR")).to_be_visible()
+            await page.keyboard.press("Shift+Enter")
+            await page.keyboard.press("Shift+Enter")
+            await expect(row(page, "line 150123 with an ERROR")).to_be_visible()
+            await page.get_by_role("button", name="Match case").click()
+            await expect(answer).to_have_text("Not found")
+            await page.get_by_role("button", name="Match case").click()
+            await page.get_by_label("Find in output").fill("^line (7|8)$")
+            await page.get_by_role("button", name="Regular expression").click()
+            await expect(answer).to_have_text("1 of 2 lines")
+            await page.get_by_label("Find in output").fill("(")
+            await expect(answer).to_contain_text("not a regular expression")
+            await page.get_by_label("Find in output").fill("ERROR")
+            await page.get_by_role("button", name="Only lines that match").click()
+            await page.get_by_label("Lines around each match").select_option("0")
+            await expect(row(page, "line 150123 with an ERROR")).to_be_visible()
+            await expect(output(page).locator(".output-row:visible")).to_have_count(4)
+            await page.keyboard.press("Escape")
+            await expect(output(page).locator(".output-row:visible").nth(10)).to_be_visible()
+
+
+async def test_what_is_copied_over_many_pages_is_what_was_printed(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, MANY)
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task, "#L50001")
+            await row(page, "line 50001").click(position={"x": 1, "y": 5})
+            await page.evaluate("location.hash = '#L53000'")
+            last = row(page, "line 53000")
+            size = await last.bounding_box()
+            assert size is not None
+            await last.click(modifiers=["Shift"], position={"x": size["width"] - 1, "y": 5})
+            expected = "\n".join(
+                f"line {i}" + (" with an ERROR" if i % 50_000 == 123 else "") for i in range(50_001, 53_001)
+            )
+            assert await copied(page) == expected
+
+
+async def test_each_stream_is_shown_alone_in_order(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        content = "for i in $(seq 1 300); do echo out $i; [ $((i % 100)) = 0 ] && echo err $i >&2; sleep 0.001; done"
+        task = await recorded(server, content)
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            await expect(page.get_by_text("303 lines")).to_be_visible()
+            await page.get_by_role("radio", name="stderr").click()
+            rows = output(page).locator(".output-row:visible .output-text")
+            await expect(rows).to_have_text(["err 100", "err 200", "err 300"])
+            await page.get_by_role("radio", name="stdout").click()
+            await expect(row(page, "out 300")).to_be_visible()
+            await page.get_by_role("radio", name="stdout").press("Tab")
+            await output(page).focus()
+            await page.keyboard.press("Control+a")
+            assert await copied(page) == "\n".join(f"out {i}" for i in range(1, 301))
+
+
+async def test_the_end_is_followed_until_one_looks_elsewhere_and_again_on_demand(tmp_path: Path):
+    gates = [tmp_path / "first", tmp_path / "second"]
+    wait = "until [ -e {} ]; do sleep 0.02; done"
+    content = f"seq 1 500; {wait.format(gates[0])}; seq 501 1000; {wait.format(gates[1])}; seq 1001 1500"
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await server.run(content)
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            await expect(row(page, "500").last).to_be_visible()
+            gates[0].touch()
+            await expect(row(page, "1000").last).to_be_visible()
+            await output(page).hover()
+            await page.mouse.wheel(0, -2000)
+            await expect(row(page, "1000")).to_have_count(0)
+            await expect(row(page, "880").last).to_be_visible()
+            gates[1].touch()
+            await expect(page.get_by_role("button", name=re.compile("500 new lines"))).to_be_visible()
+            await expect(row(page, "880").last).to_be_visible()
+            await page.keyboard.press("Shift+G")
+            await expect(row(page, "1500").last).to_be_visible()
+            await expect(page.get_by_text("Process exited 0")).to_be_visible()
+
+
+async def test_a_server_that_is_killed_under_an_open_page_leaves_it_with_the_text_of_the_log(tmp_path: Path):
+    gate, data_dir = tmp_path / "gate", tmp_path / "data"
+    content = f"i=0; until [ -e {gate} ]; do i=$((i+1)); echo line $i; echo warning $i >&2; sleep 0.01; done; echo end"
+    async with open_browser() as browser:
+        async with open_server(data_dir) as server:
+            await server.desktop()
+            task = await server.run(content)
+            port, key = int(server.url.rpartition(":")[2]), server.http.headers["x-api-key"]
+            async with signed_in(browser, server.link, provoked=LOST) as page:
+                await show(page, server, task)
+                await expect(output(page).get_by_text(re.compile("^line \\d\\d+$")).last).to_be_visible()
+                server.kill()
+                await expect(page.get_by_text(re.compile("Connection lost")).first).to_be_visible(timeout=20_000)
+                async with open_server(data_dir, port=port, key=key) as again:
+                    await expect(page.get_by_text(re.compile("Connection lost"))).to_have_count(0, timeout=30_000)
+                    gate.touch()
+                    ended = await again.ended(str(task["id"]))
+                    assert ended["status"] == "done", ended
+                    await expect(row(page, "end")).to_be_visible()
+                    await output(page).focus()
+                    await page.keyboard.press("Control+a")
+                    shown = await copied(page)
+                    assert shown + "\n" == await again.output(str(task["id"]))
+
+
+async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on_demand(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, "head -c 10000000 /dev/zero | tr '\\0' x; echo; echo after it")
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            await expect(row(page, "after it")).to_be_visible()
+            more = output(page).get_by_role("button", name=re.compile("45,536 more characters, show all"))
+            await expect(more.first).to_be_attached()
+            count = await more.count()
+            await more.first.evaluate("element => element.click()")
+            await expect(more).to_have_count(count - 1)
+            await output(page).focus()
+            await page.keyboard.press("Control+a")
+            assert await copied(page) == "x" * 10_000_000 + "\nafter it"
+
+
+async def test_output_that_would_do_harm_is_text(tmp_path: Path):
+    hostile = (
+        "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
+        "\x1b]52;c;aHVydA==\x07\x1b]8;;javascript:window.hurt=true\x07click me\x1b]8;;\x07"
+        " abc\u202edcba\x1b[2J\x1b[999;999H\x07"
+    )
+    source = tmp_path / "hostile"
+    source.write_text(f"{hostile}\n\x1b]8;;https://example.com/?q=<b>\x07the web\x1b]8;;\x07\n")
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, f"cat {source}")
+        async with signed_in(browser, server.link) as page:  # which complains of what the page's policy had to stop
+            await show(page, server, task)
+            await expect(output(page).get_by_text("<script>window.hurt = true</script>")).to_be_visible()
+            text = await output(page).locator(".output-row:visible .output-text").first.text_content()
+            assert text == (
+                "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>click me abc\u21c6dcba\u2407"
+            )
+            assert await page.evaluate("window.hurt") is None
+            links = output(page).locator("a.output-link")
+            await expect(links).to_have_count(1)
+            await expect(links).to_have_attribute("href", "https://example.com/?q=%3Cb%3E")
+            await expect(links).to_have_attribute("title", "https://example.com/?q=%3Cb%3E")
+            await expect(links).to_have_attribute("rel", re.compile("noopener"))
+            await expect(output(page).locator("script, img")).to_have_count(0)
+
+
+async def test_a_run_that_prints_nothing_says_for_how_long(tmp_path: Path):
+    gate = tmp_path / "gate"
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await server.run(f"printf 'Password: '; until [ -e {gate} ]; do sleep 0.02; done; echo; exit 1")
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            await expect(output(page).get_by_text("Password:")).to_be_visible()
+            await expect(page.get_by_text(re.compile(r"Last line \d+ s ago"))).to_be_visible(timeout=15_000)
+            gate.touch()
+            await expect(page.get_by_text("Process exited 1")).to_be_visible()
+            with anyio.fail_after(10):
+                assert (await server.ended(str(task["id"])))["exitCode"] == 1
