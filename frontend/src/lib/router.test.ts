@@ -14,6 +14,7 @@ describe('addresses', () => {
     expect(routeOf('/batches/batch_1')).toEqual({ name: 'batch', id: 'batch_1' });
     expect(routeOf('/search')).toEqual({ name: 'search' });
     expect(routeOf('/settings')).toEqual({ name: 'settings' });
+    expect(routeOf('/reference')).toEqual({ name: 'reference' });
   });
 
   it('that lead nowhere say so', () => {

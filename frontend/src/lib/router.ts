@@ -13,6 +13,7 @@ export type Route =
   | { name: 'batch'; id: string }
   | { name: 'search' }
   | { name: 'settings' }
+  | { name: 'reference' }
   | { name: 'unknown'; path: string };
 
 export function routeOf(path: string): Route {
@@ -32,7 +33,7 @@ export function routeOf(path: string): Route {
   return { name: 'unknown', path };
 }
 
-const PLACES = ['approvals', 'desktops', 'overview', 'batches', 'search', 'settings'] as const;
+const PLACES = ['approvals', 'desktops', 'overview', 'batches', 'search', 'settings', 'reference'] as const;
 const isPlace = (part: string): part is (typeof PLACES)[number] => (PLACES as readonly string[]).includes(part);
 
 function decodePart(part: string): string {

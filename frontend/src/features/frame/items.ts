@@ -29,6 +29,14 @@ export function frameItems(
         run: () => router.go(href),
       }),
     ),
+    {
+      id: 'place:/reference',
+      group: 'Go to',
+      label: 'API',
+      icon: 'command',
+      words: 'reference openapi rest curl script errors go',
+      run: () => router.go('/reference'),
+    },
     ...actions.map(
       ({ command, ...action }): PaletteItem => ({
         id: `action:${command}`,

@@ -66,7 +66,7 @@ const ALL: Place[] = [
     label: 'Settings',
     icon: 'settings',
     command: 'go-settings',
-    routes: ['settings'],
+    routes: ['settings', 'reference'],
     words: 'theme keys notifications approval mode sign out',
   },
 ];

@@ -1,5 +1,6 @@
 // The one way to the REST API. Every call either gives the answer or throws a ProblemError; nothing is retried in
-// silence. Paths without /api are below /api/mission-control.
+// silence. Paths without /api are below /api/mission-control,
+// but for the API's description.
 import { ProblemError, problemFrom, unreachable } from './errors';
 import type { Problem } from './types';
 
@@ -23,7 +24,7 @@ export interface CallOptions {
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export function apiPath(path: string, query: Query = {}): string {
-  const base = path.startsWith('/api/') ? path : `/api/mission-control${path}`;
+  const base = path.startsWith('/api/') || path === '/openapi.json' ? path : `/api/mission-control${path}`;
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== '') params.set(name, String(value));
