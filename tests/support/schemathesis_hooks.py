@@ -21,7 +21,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if case.method == "DELETE" and (case.path_parameters or {}).get("id") == OWN_KEY:
         case.path_parameters["id"] = "key_another"  # the key that all this is sent with is still needed
     if case.method == "DELETE" and (case.path_parameters or {}).get("name") == NAMED:
-        case.path_parameters["name"] = "ANOTHER"  # valid tasks name it
+        case.path_parameters["name"] = "ANOTHER"  # and so is the secret that tasks name
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if re.fullmatch("[!-~]([ -~]{0,253}[!-~])?", str((case.headers or {}).get("Idempotency-Key", ""))):

@@ -30,9 +30,9 @@ async def readyz(request: Request) -> Response:
 
 
 async def read_head(request: Request) -> Response:
-    """The newest position of the log, with the chain's digest there.
+    """The newest position of the log, and the chain's digest there.
 
-    Noted elsewhere, it shows later whether what came before was changed (`mission-control log verify --head FILE`).
+    Noted elsewhere, it shows later whether anything before it was changed: `mission-control log verify --head FILE`.
     """
     async with shown(request) as moment:
         head = await head_of(moment.snapshot, services_of(request).control.log.log_id)

@@ -28,10 +28,13 @@ async def activity_ws(websocket: WebSocket) -> None:
         return [newest for id, newest in services.metrics().items() if reach is None or id in reach]
 
     async def recent(wanted: Filter, until: int, task_ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
-        known = services.control.journal.state.tasks
-        some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
-        tasks = [task for task in some if task.status == "running"]
-        seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
+        if wanted.task_id is not None:
+            seen = [wanted.task_id]
+        else:
+            known = services.control.journal.state.tasks
+            some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
+            tasks = [task for task in some if task.status == "running"]
+            seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
         async with services.control.log.snapshot() as snapshot:
             for id in seen:
                 query = queries.newest_output(id, until)
