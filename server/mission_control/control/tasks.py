@@ -80,7 +80,7 @@ class Tasks:
             ids.append(self._journal.new_id("task", index))
             created = tasks.create(one, id=ids[-1], at=now, actor=actor, batch_id=batch_id)
             events += created
-        waiting = self._waiting()
+        waiting = self._waiting() if any(one.run for one in new) else Counter[str]()
         for one, event in zip(new, tuple(events), strict=True):
             if one.run:
                 self._refuse_run(state.desktops[one.desktop_id], one.type, waiting)
