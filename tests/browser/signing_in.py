@@ -18,11 +18,12 @@ async def signed_in(
     *,
     size: tuple[int, int] = DESKTOP,
     scheme: Literal["light", "dark"] = "light",
+    touch: bool = False,
     provoked: tuple[str, ...] = (),
 ) -> AsyncGenerator[Page]:
     """A page that came in by a one-time link. It may complain about nothing but what the test provoked: an error on
     the console is also how a page says that its content security policy had to stop something."""
-    async with open_page(browser, link, size=size, scheme=scheme) as (page, complaints):
+    async with open_page(browser, link, size=size, scheme=scheme, touch=touch) as (page, complaints):
         await page.get_by_role("button", name="New Task").first.wait_for()
         yield page
         complaints.forget(*provoked)

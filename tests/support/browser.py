@@ -80,6 +80,7 @@ async def open_page(
     *,
     size: tuple[int, int] = DESKTOP,
     scheme: Literal["light", "dark"] = "light",
+    touch: bool = False,
     may_complain: bool = False,
 ) -> AsyncGenerator[tuple[Page, Complaints]]:
     """A page in a fresh profile: no cookies, no storage. A page that complained fails the test at the end.
@@ -88,7 +89,11 @@ async def open_page(
     """
     width, height = size
     context = await browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        has_touch=touch,
+        is_mobile=touch,
     )
     context.set_default_timeout(DEADLINE_MS)
     try:

@@ -13,13 +13,7 @@ export interface Change {
   fields: Record<string, unknown>;
 }
 
-const WITHOUT_VERSION = new Set([
-  'task.output',
-  'task.outputGap',
-  'task.response',
-  'task.progress',
-  'task.note',
-]);
+const WITHOUT_VERSION = new Set(['task.output', 'task.outputGap', 'task.response', 'task.progress', 'task.note']);
 
 /** What an event says about an object, or null where it says nothing that is kept. */
 export function changeOf(event: LogEvent): Change | null {
