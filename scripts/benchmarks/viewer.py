@@ -143,7 +143,7 @@ async def open_tab(site: Site, density: int = 1) -> AsyncGenerator[Tab]:
         flags = [*FLAGS, f"--force-device-scale-factor={density}", f"--window-size={size}"]
         browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
         try:
-            context = await browser.new_context(no_viewport=True)  # which would emulate a density
+            context = await browser.new_context(no_viewport=True, service_workers="block")  # no density is emulated
             page = await context.new_page()
             await page.add_init_script(WATCH)
             link = (await site.server.local("POST", "/api/auth/links")).json()["url"]

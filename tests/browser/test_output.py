@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import anyio
+import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.signing_in import signed_in
-from tests.support.browser import open_browser
+from tests.support.browser import DESKTOP, PHONE, open_browser
 from tests.support.server_process import ServerProcess, open_server
 from tests.support.waiting import until
 
@@ -182,6 +185,11 @@ async def test_the_end_is_followed_until_one_looks_elsewhere_and_again_on_demand
             await expect(row(page, "880").last).to_be_visible()
             await page.keyboard.press("Shift+G")
             await expect(row(page, "1500").last).to_be_visible()
+            await page.keyboard.press("f")  # a view that becomes larger is not scrolled
+            await expect(page.get_by_role("button", name="Leave full screen")).to_be_visible()
+            await expect(row(page, "1470").last).to_be_visible()
+            await expect(page.get_by_role("button", name="To the end")).to_have_count(0)
+            await page.keyboard.press("f")
             await expect(page.get_by_text("Process exited 0")).to_be_visible()
 
 
@@ -219,9 +227,11 @@ async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on
             await expect(row(page, "after it")).to_be_visible()
             more = output(page).get_by_role("button", name=re.compile("45,536 more characters, show all"))
             await expect(more.first).to_be_attached()
-            count = await more.count()
-            await more.first.evaluate("element => element.click()")
-            await expect(more).to_have_count(count - 1)
+            cut = output(page).locator(".output-row").filter(has=page.get_by_role("button")).first
+            number = await cut.get_by_role("link").inner_text()
+            await cut.get_by_role("button").evaluate("element => element.click()")
+            whole = output(page).locator(".output-row").filter(has=page.get_by_role("link", name=number, exact=True))
+            await expect(whole.get_by_role("button")).to_have_count(0)
             await output(page).focus()
             await page.keyboard.press("Control+a")
             assert await copied(page) == "x" * 10_000_000 + "\nafter it"
@@ -242,8 +252,10 @@ async def test_output_that_would_do_harm_is_text(tmp_path: Path):
             await show(page, server, task)
             await expect(output(page).get_by_text("<script>window.hurt = true</script>")).to_be_visible()
             text = await output(page).locator(".output-row:visible .output-text").first.text_content()
-            markup = "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
-            assert text == f"{markup}click me abc\u21c6dcba\u2407"
+            assert text == (
+                "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
+                "click me abc\u21c6dcba\u2407"
+            )
             assert await page.evaluate("window.hurt") is None
             links = output(page).locator("a.output-link")
             await expect(links).to_have_count(1)
@@ -266,3 +278,33 @@ async def test_a_run_that_prints_nothing_says_for_how_long(tmp_path: Path):
             await expect(page.get_by_text("Process exited 1")).to_be_visible()
             with anyio.fail_after(10):
                 assert (await server.ended(str(task["id"])))["exitCode"] == 1
+
+
+COLOURFUL = (
+    "for i in $(seq 30 37) $(seq 90 97); do printf '\\033[%sm colour %s \\033[7m inverse \\033[0m\\n' $i $i; done;"
+    " printf '\\033[38;5;44mfree colour\\033[0m \\033[2mdim\\033[0m\\n';"
+    " printf '\\033]8;;https://example.com\\007a link\\033]8;;\\007\\n';"
+    " echo error: on stderr >&2; exit 1"
+)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_in_output_with_everything_open(
+    scheme: Literal["light", "dark"], size: tuple[int, int], tmp_path: Path
+):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, COLOURFUL)
+        async with signed_in(browser, server.link, size=size, scheme=scheme) as page:
+            await show(page, server, task, "#L3-L5")
+            await expect(output(page).locator(".is-marked").first).to_be_visible()
+            await page.keyboard.press("t")
+            answer = await find(page, "colour")
+            await expect(answer).to_have_text("1 of 17 lines")
+            await page.get_by_role("button", name="Only lines that match").click()
+            await expect(page.get_by_label("Lines around each match")).to_be_visible()
+            assert not await violations(page)
+            await page.get_by_role("button", name="Copy output").click()
+            await page.get_by_role("menuitem", name="Copy as curl").wait_for()
+            assert not await violations(page)

@@ -485,6 +485,13 @@ export class OutputPane {
   };
 
   #scrolled(): void {
+    if (this.#scroller.clientHeight !== this.#view.height) {
+      // The view itself became larger and the browser moved what is in it: nobody scrolled.
+      this.#view.setHeight(this.#scroller.clientHeight);
+      this.#view.settled(this.#scroller.scrollTop);
+      this.changed();
+      return;
+    }
     const wasFollowing = this.#view.following;
     const top = this.#view.top;
     const needsSettling = this.#view.scrolled(this.#scroller.scrollTop);
@@ -602,6 +609,8 @@ export class OutputPane {
   #sync(): void {
     this.#matches?.sync(this.#output.pages.count);
     this.#view.setRows(this.#visible.count);
+    // A link leads away from the end before it is known where that is.
+    if (!this.#view.following && this.#countWhenLeft === 0) this.#countWhenLeft = this.#output.pages.count;
     if (this.#aim !== null) this.#goTo(this.#aim);
   }
 
