@@ -61,6 +61,9 @@ export class TaskState implements Task {
   env = $state.raw<Record<string, string>>({});
   cwd = $state<string | null>(null);
   tty = $state(false);
+  secrets = $state.raw<string[]>([]);
+  maskedCount = $state(0);
+  outputRemovedAt = $state<string | null>(null);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
   outputBytes = $state(0);
   outputLines = $state(0);
