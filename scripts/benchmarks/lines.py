@@ -104,11 +104,18 @@ class Asker:
 
     def get(self, path: str, **query: object) -> tuple[bytes, Any]:
         """The body and the header fields of an answer."""
-        self._http.request("GET", f"{path}?{urlencode(query)}" if query else path, headers={"x-api-key": self._key})
-        answer = self._http.getresponse()
+        whole = f"{path}?{urlencode(query)}" if query else path
+        try:
+            answer = self._ask(whole)
+        except http.client.RemoteDisconnected:  # the server closes what is idle, as while a reference runs
+            answer = self._ask(whole)
         body = answer.read()
         assert answer.status == 200, body
         return body, answer.headers
+
+    def _ask(self, path: str) -> http.client.HTTPResponse:
+        self._http.request("GET", path, headers={"x-api-key": self._key})
+        return self._http.getresponse()
 
     def close(self) -> None:
         self._http.close()

@@ -49,6 +49,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     head_webhook: str | None = None  # to which the log's head is posted
     head_every: float = 3600.0  # seconds between two heads
     agent_networks: tuple[str, ...] = ()  # in which agents may be asked, beside the loopback of their desktop
+    public_metrics: bool = False  # /metrics answers without a key
     run_patience_seconds: float = 24 * 3600.0  # for which a run waits for a desktop that is away
     cancel_runs: bool = False  # when it stops, instead of leaving them to their desktops
     log_level: str = "info"  # debug, info, warning, error

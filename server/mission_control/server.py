@@ -117,6 +117,7 @@ async def _serve(config: Config) -> None:
             requests_per_minute=config.requests_per_minute,
             wrong_keys_per_minute=config.wrong_keys_per_minute,
             streams_per_key=config.streams_per_key,
+            public_metrics=config.public_metrics,
             proxies=proxies_of(config.trusted_proxies),
         )
         public = _uvicorn_config(config, create_app(services), tls=True)

@@ -201,6 +201,20 @@ async def test_a_pattern_that_is_none_or_takes_for_ever_is_refused_and_others_go
         problem(await api.get(f"{path}&q=a&limit=10001"), 422, "validation_failed")
 
 
+async def test_a_find_for_somebody_who_has_gone_is_given_up(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        task = await run_that_wrote(api, ("stdout", b"fine\n"))
+        wanted = find.Wanted(text="fi.e", is_pattern=True, case=False, streams=frozenset(MARKS), start=0, limit=1)  # type: ignore[arg-type]
+        log, finder = api.control.log, api.services.finder
+
+        async def is_gone() -> bool:
+            return True
+
+        with pytest.raises(find.NobodyWaits):
+            await finder.find(log, task.id, wanted, until=log.head, lines=1, is_over=False, is_gone=is_gone)
+        assert len(finder._idle) == 1, "the process waits for the next"
+
+
 async def test_processes_that_search_are_kept_few_and_end_with_the_server(tmp_path: Path):
     async with open_api(tmp_path) as api:
         task = await run_that_wrote(api, ("stdout", b"fine\n" * 1000))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.server import open_api, problem
+from tests.api.test_access import upgrade
+from tests.api.test_permissions import begin
+from tests.api.test_sse import reading
+from tests.support.server import PREFIX, open_api, problem
 
 
 async def test_a_key_has_so_many_requests_a_minute_and_is_told_when_to_come_back(tmp_path: Path):
@@ -25,6 +28,24 @@ async def test_zero_is_no_limit(tmp_path: Path):
         answers = [await api.get("/settings") for _ in range(20)]
         assert {answer.status_code for answer in answers} == {200}
         assert "ratelimit" not in answers[0].headers
+
+
+async def test_a_key_holds_so_many_streams_at_once_and_others_still_open_theirs(tmp_path: Path):
+    path = f"{PREFIX}/activity/stream"
+    async with open_api(tmp_path, streams_per_key=2) as api:
+        async with reading(api, path) as one, reading(api, path) as two:
+            await one.until(lambda: "connected" in one.text)
+            await two.until(lambda: "connected" in two.text)
+            viewer = {"x-api-key": api.keys["viewer"]}
+            for refused in (
+                await begin(api.app, path, viewer),
+                await upgrade(api.app, f"{PREFIX}/activity/ws", viewer),
+            ):
+                problem(refused, 429, "too_many_streams")
+                assert refused.headers["retry-after"] == "5"
+            assert (await begin(api.app, path, {"x-api-key": api.keys["operator"]})).status_code == 200
+            assert (await api.as_("viewer").get("/tasks")).status_code == 200
+        assert (await begin(api.app, path, viewer)).status_code == 200
 
 
 async def test_wrong_keys_from_one_address_are_limited_and_right_ones_still_open(tmp_path: Path):

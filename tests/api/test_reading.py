@@ -125,6 +125,31 @@ async def test_filters_hold_together(tmp_path: Path):
         assert await found(f"q={wanted.id}") == [wanted.id]
 
 
+async def test_a_search_finds_text_far_into_a_long_content_and_without_regard_to_case(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        desktop = await api.running_desktop()
+        long = await api.task(desktop, "x" * 50_000 + " Needle at the end", title="Ärger mit Öl")
+        quoted = await api.task(desktop, "true", labels=('say "hi"', "back\\slash"))
+
+        async def found(**query: str) -> list[str]:
+            for order in ("created", "ended"):
+                answer = await api.get("/tasks", params={"order": order, **query})
+                ids = [task["id"] for task in answer.json()]
+                assert answer.headers["mission-control-total"] == str(len(ids))
+                if ids:
+                    return ids
+            return []
+
+        assert await found(q="NEEDLE") == [long.id]
+        assert await found(q="ärger") == await found(q="ÄRGER") == [long.id]
+        assert await found(q="ol") == []
+        assert await found(label='say "hi"') == await found(label="back\\slash") == [quoted.id]
+        assert await found(label="hi") == await found(label='","') == []
+        await api.control.tasks.cancel(long.id, SYSTEM)
+        answer = await api.get("/tasks?order=ended&q=needle")
+        assert [task["id"] for task in answer.json()] == [long.id]
+
+
 async def test_tasks_are_found_by_who_made_them_and_when(tmp_path: Path):
     async with open_api(tmp_path) as api:
         desktop = await api.running_desktop()

@@ -117,6 +117,19 @@ async def test_a_card_under_the_pointer_does_not_move_when_others_come_in_above_
             await expect(column(page, "Pending").get_by_text("+1")).to_be_hidden()
 
 
+async def test_a_running_card_says_its_last_line_when_it_is_in_sight(tmp_path: Path):
+    gate = tmp_path / "gate"
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        await server.run(f"echo first; until [ -e {gate} ]; do sleep 0.05; done; echo second; sleep 60", title="talks")
+        async with signed_in(browser, server.link, size=(390, 844)) as page:
+            await page.goto(f"{server.url}/?column=pending")
+            await page.get_by_role("tab", name=re.compile("^Running")).click()
+            await expect(card(page, "Running", "talks").get_by_text("first")).to_be_visible()
+            gate.touch()
+            await expect(card(page, "Running", "talks").get_by_text("second")).to_be_visible()
+
+
 async def test_what_could_not_be_done_to_some_of_many_is_said_task_by_task(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         (await server.http.post("/api/desktops", json=UNREACHABLE)).raise_for_status()

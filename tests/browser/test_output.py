@@ -242,9 +242,8 @@ async def test_output_that_would_do_harm_is_text(tmp_path: Path):
             await show(page, server, task)
             await expect(output(page).get_by_text("<script>window.hurt = true</script>")).to_be_visible()
             text = await output(page).locator(".output-row:visible .output-text").first.text_content()
-            assert text == (
-                "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>click me abc\u21c6dcba\u2407"
-            )
+            markup = "<script>window.hurt = true</script><img src=x onerror='window.hurt = true'>"
+            assert text == f"{markup}click me abc\u21c6dcba\u2407"
             assert await page.evaluate("window.hurt") is None
             links = output(page).locator("a.output-link")
             await expect(links).to_have_count(1)

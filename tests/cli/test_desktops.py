@@ -87,6 +87,7 @@ def test_authorities_and_revoked_keys_are_taken_over():
         ("@nonsense build-1 ssh-ed25519 AAAA", "cannot be read"),
         (f"build-1 {public_line(key('ssh-ed25519'))}\n@revoked * {public_line(key('ssh-ed25519'))}", "revoked"),
     ],
+    ids=["empty", "another host", "no such marker", "a revoked key"],
 )
 def test_a_file_that_says_nothing_good_about_a_host_is_refused(text: str, words: str):
     with pytest.raises(Failed, match=words):

@@ -58,7 +58,11 @@ def test_any_split_of_the_bytes_shows_the_same(data: bytes, draw: st.DataObject)
     assert filtered(*reads) == whole
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\r\n\t")))
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+PLAIN = st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=TURNING)
+
+
+@given(st.text(alphabet=PLAIN | st.sampled_from("\r\n\t")))
 def test_text_stays_as_it_is(text: str):
     assert filtered(text.encode()) == text
 
@@ -151,3 +155,8 @@ def test_ctrl_c_waits_for_a_place_where_it_does_no_harm():
         with interrupts.allowed():
             pass
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_would_turn_text_around_is_shown_and_does_nothing():
+    assert one_line("rm \u202etxt.exe\u2066") == "rm \ufffdtxt.exe\ufffd"
+    assert TerminalFilter().feed("ok \u202e\x1b[31mred\x1b[0m".encode(), final=True) == "ok \ufffd\x1b[31mred\x1b[0m"

@@ -162,10 +162,11 @@ DAMAGE: dict[str, tuple[str, str]] = {
         "update tasks set doc = replace(cast(doc as text), 'echo', 'rm -rf')",
         r"the table of tasks shows task_\w+ otherwise",
     ),
-    "a task's document cut": ("update tasks set doc = 'x'", r"the table of tasks shows task_\w+ otherwise"),
+    "a task's document cut": ("update tasks set doc = '{}'", r"the table of tasks shows task_\w+ otherwise"),
     "a task taken out": ("delete from tasks where status = 'review'", r"the table of tasks lacks task_\w+"),
     "a task put in": (
-        "insert into tasks select 'task_x', status, type, desktop_id, batch_id, ended_at, 0, doc from tasks limit 1",
+        "insert into tasks (id, status, type, desktop_id, archived, doc)"  # noqa: ISC004 - one statement
+        " select 'task_x', status, type, desktop_id, 0, doc from tasks limit 1",
         r"the table of tasks has task_x, which no event created",
     ),
     "the count of tasks": ("update task_counts set count = count + 1", r"the number of tasks that are \w+ is not"),

@@ -253,6 +253,32 @@ async def test_a_board_gets_tails_of_what_it_shows_and_at_once_of_what_it_comes_
             assert [task["taskId"] for task in (await client.until("tail", 4))[3]["tasks"]] == ["task_1"]
 
 
+async def test_a_board_that_was_away_reads_the_state_that_it_missed_and_not_the_output(tmp_path: Path):
+    from mission_control.domain.events import SettingsUpdated
+
+    asked: list[int] = []
+
+    async def recent(_: Filter, until: int, ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
+        asked.append(until)
+        async with log.snapshot() as snapshot:
+            query = queries.newest_output("task_1", until)
+            events = await snapshot.events(query.sql, query.parameters)
+        yield events[::-1]
+
+    async with open_sqlite_log(tmp_path, ring_bytes_max=2000) as log, anyio.create_task_group() as group:
+        for _ in range(3):
+            await write(log, 40)
+            await log.append(Batch(events=(SettingsUpdated(task_approval_mode=True),), actor=SYSTEM))
+        await write(log, 1, text="the newest\n")
+        async with connected(log, group, recent=recent) as client:
+            await client.say(op="subscribe", id="board", after=0, output="tail", tailLines=1, types=["*"])
+            assert (await client.until("live"))[0]["cursor"] == 124
+            assert client.seqs() == [41, 82, 123]
+            (shown,) = (await client.until("tail"))[-1]["tasks"]
+            assert shown["text"] == "the newest"
+            assert len(asked) == 1 and not log.holds_after(asked[0] - 20)
+
+
 async def test_what_cannot_be_shown_is_said(tmp_path: Path):
     async with open_sqlite_log(tmp_path) as log, anyio.create_task_group() as group:
         async with connected(log, group) as client:

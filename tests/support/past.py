@@ -11,19 +11,12 @@ from typing import Any
 
 import anyio
 
-from mission_control.control.access import Access
-from mission_control.control.desktops import Desktops
-from mission_control.control.door import Control
-from mission_control.control.journal import open_journal
-from mission_control.control.settings import Settings
-from mission_control.control.tasks import Tasks
+from mission_control.control.door import Control, open_control
 from mission_control.domain.desktops import KeyAuth, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Error, HostKey, Task
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import SYSTEM, Actor
 from mission_control.log.directory import locked_directory
-from mission_control.log.sqlite import open_sqlite_log
-from mission_control.log.vault import Vault
 
 FINGERPRINT = "SHA256:" + "a" * 43
 HOST_KEY = HostKey(type="ed25519", fingerprint=FINGERPRINT, public_key="ssh-ed25519 AAAA")
@@ -90,16 +83,5 @@ async def open_past(directory: Path) -> AsyncGenerator[Past]:
     clock = Clock()
     directory.mkdir(mode=0o700, exist_ok=True)
     with locked_directory(directory):
-        async with open_sqlite_log(directory, clock_us=clock) as log:
-            journal = open_journal(log, clock)
-            access = Access(journal)
-            await access.load()
-            control = Control(
-                log=log,
-                journal=journal,
-                tasks=Tasks(journal),
-                desktops=Desktops(journal, Vault(directory)),
-                settings=Settings(journal),
-                access=access,
-            )
+        async with open_control(directory, clock_us=clock) as control:
             yield Past(control, clock)

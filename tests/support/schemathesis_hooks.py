@@ -20,6 +20,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """A valid request names a desktop that exists, and a key for once that is new; an invalid one stays as it is."""
     if case.method == "DELETE" and (case.path_parameters or {}).get("id") == OWN_KEY:
         case.path_parameters["id"] = "key_another"  # the key that all this is sent with is still needed
+    if case.method == "DELETE" and (case.path_parameters or {}).get("name") == NAMED:
+        case.path_parameters["name"] = "ANOTHER"  # and so is the secret that tasks name
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if re.fullmatch("[!-~]([ -~]{0,253}[!-~])?", str((case.headers or {}).get("Idempotency-Key", ""))):

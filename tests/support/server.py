@@ -75,7 +75,7 @@ class Client(httpx2.AsyncClient):
 
     async def request(self, method: str, url: Any, **more: Any) -> httpx2.Response:
         text = str(url)
-        is_whole = text.startswith(("/api", "/healthz", "/readyz", "/openapi.json", "http", "!"))
+        is_whole = text.startswith(("/api", "/healthz", "/readyz", "/openapi.json", "/metrics", "http", "!"))
         return await super().request(method, text.removeprefix("!") if is_whole else PREFIX + text, **more)
 
 
@@ -176,6 +176,7 @@ async def open_api(
     requests_per_minute: int = 6000,
     streams_per_key: int = 500,
     proxies: Sequence[str] = (),
+    public_metrics: bool = False,
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"}),
 ) -> AsyncGenerator[Api]:
     """A server in this process, with a key for each role."""
@@ -202,6 +203,7 @@ async def open_api(
             finder=finder,
             dashboard=dashboard,
             url=URL,
+            public_metrics=public_metrics,
             requests_per_minute=requests_per_minute,
             streams_per_key=streams_per_key,
             proxies=proxies_of(proxies),

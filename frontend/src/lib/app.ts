@@ -13,6 +13,7 @@ import { Notifications } from './state/notifications.svelte';
 import { Prefs } from './state/prefs.svelte';
 import { Session } from './state/session.svelte';
 import { SettingsState } from './state/settings.svelte';
+import { ShownTasks } from './state/shown';
 import { TasksState } from './state/tasks.svelte';
 import { Toasts } from './state/toasts.svelte';
 import { titleOf } from './titles';
@@ -34,6 +35,7 @@ class App {
   readonly activity = new ActivityState(api);
   readonly settings = new SettingsState(api);
   #feed = new Feed(this, this.socket);
+  readonly shown = new ShownTasks((taskIds) => this.#feed.show(taskIds));
 
   constructor() {
     api.onUnauthorized = () => this.leave();

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -27,6 +28,7 @@ from . import (
     desktops,
     health,
     keys,
+    metrics,
     openapi,
     overview,
     queries,
@@ -67,6 +69,7 @@ from .websocket import activity_ws
 MC = "/api/mission-control"
 DESKTOPS = "/api/desktops"
 AUTH = "/api/auth"
+METRICS = "/metrics"
 
 SHOWN = ("Mission-Control-Seq", "Mission-Control-Log")
 LISTED = (*SHOWN, "Mission-Control-Total", "Link")
@@ -154,6 +157,7 @@ TABLE: tuple[Route, ...] = (
 
     Route("GET", "/healthz", health.healthz, "public", Answer(type=Health)),
     Route("GET", "/readyz", health.readyz, "public", Answer(type=Health), refusals=(e.LOG_UNAVAILABLE, e.NOT_READY, e.SHUTTING_DOWN)),
+    Route("GET", METRICS, metrics.read_metrics, "read", Answer(media_types=("text/plain",))),
     Route("GET", "/openapi.json", openapi.read_openapi, "read", Answer(type=dict[str, Any]), about="no desktop"),
 )
 # fmt: on
@@ -167,6 +171,9 @@ def create_app(
     With a fixed `principal` whoever can connect is that one: no key is needed, and neither Host, Origin nor limits are
     checked. That is for the administration socket, whose file says who may open it.
     """
-    routes = Routes(TABLE, Dashboard())
+    table = TABLE
+    if services.public_metrics:
+        table = tuple(replace(route, access="public") if route.path == METRICS else route for route in TABLE)
+    routes = Routes(table, Dashboard())
     door = Door(routes, services, routes.access_of, principal=principal, clock=clock)
     return Fields(Problems(Forwarded(door, services.proxies)))

@@ -30,8 +30,10 @@ async def readyz(request: Request) -> Response:
 
 
 async def read_head(request: Request) -> Response:
-    """The newest position of the log with the chain's digest there: noted elsewhere, it shows later whether what came
-    before it was changed (`mission-control log verify --head FILE`)."""
+    """The newest position of the log, and the chain's digest there.
+
+    Noted elsewhere, it shows later whether anything before it was changed: `mission-control log verify --head FILE`.
+    """
     async with shown(request) as moment:
         head = await head_of(moment.snapshot, services_of(request).control.log.log_id)
     return answer(head, headers=moment.headers())

@@ -200,6 +200,8 @@ def _query_parameters(query: type[Any]) -> list[dict[str, Any]]:
     for name, of_field in described["properties"].items():
         given = [of for of in of_field.get("anyOf", [of_field]) if of != {"type": "null"}]  # null is "not given"
         parameter: dict[str, Any] = {"name": name, "in": "query", "schema": given[0]}
+        if name in described.get("required", ()):
+            parameter["required"] = True
         if given[0].get("type") == "array":
             parameter |= {"style": "form", "explode": False}
         parameters.append(parameter)

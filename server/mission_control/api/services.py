@@ -54,6 +54,7 @@ class Services:
     requests_per_minute: int = REQUESTS_PER_MINUTE  # of one key or session; 0 is no limit
     wrong_keys_per_minute: int = WRONG_KEYS_PER_MINUTE  # from one address; 0 is no limit
     streams_per_key: int = STREAMS_PER_KEY  # at once, of one key or person; 0 is no limit
+    public_metrics: bool = False  # without a key
     proxies: Proxies = ()  # whose word about where a request comes from is taken
 
 

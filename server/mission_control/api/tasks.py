@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import anyio
 from msgspec import UNSET
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from ..domain import limits
@@ -19,7 +19,7 @@ from ..log import queries
 from ..log.queries import TaskFilter
 from ..log.sqlite import Snapshot, SqliteLog
 from ..streams.cursor import follow
-from ..streams.find import Wanted
+from ..streams.find import NobodyWaits, Wanted
 from ..streams.lines import MARKS, read_page
 from .answers import Shown, answer, next_url, no_content, raw_answer, shown
 from .idempotency import remembering
@@ -263,7 +263,18 @@ async def find_in_output(request: Request) -> Response:
         limit=query.limit,
     )
     log, is_over = services.control.log, task.status != "running"
-    found = await services.finder.find(log, id, wanted, until=moment.seq, lines=task.output_lines, is_over=is_over)
+    try:
+        found = await services.finder.find(
+            log,
+            id,
+            wanted,
+            until=moment.seq,
+            lines=task.output_lines,
+            is_over=is_over,
+            is_gone=request.is_disconnected,
+        )
+    except NobodyWaits:
+        raise ClientDisconnect from None
     return answer(found, headers=moment.headers())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 
 import anyio
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from ..domain.filters import Filter
 from ..log import queries
@@ -28,10 +28,13 @@ async def activity_ws(websocket: WebSocket) -> None:
         return [newest for id, newest in services.metrics().items() if reach is None or id in reach]
 
     async def recent(wanted: Filter, until: int, task_ids: Collection[str] | None) -> AsyncGenerator[list[StoredEvent]]:
-        known = services.control.journal.state.tasks
-        some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
-        tasks = [task for task in some if task.status == "running"]
-        seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
+        if wanted.task_id is not None:
+            seen = [wanted.task_id]
+        else:
+            known = services.control.journal.state.tasks
+            some = known.values() if task_ids is None else [known[id] for id in task_ids if id in known]
+            tasks = [task for task in some if task.status == "running"]
+            seen = [task.id for task in tasks if wanted.matches("task.started", task.id, task.desktop_id)]
         async with services.control.log.snapshot() as snapshot:
             for id in seen:
                 query = queries.newest_output(id, until)
@@ -81,7 +84,7 @@ async def activity_ws(websocket: WebSocket) -> None:
             group.cancel_scope.cancel()
     except* PeerStalled:
         code = wire.SLOW
-    except* WebSocketDisconnect:
+    except* (WebSocketDisconnect, WebSocketDisconnected):  # the second where several were sending
         is_gone = True
     if not is_gone and websocket.client_state is not WebSocketState.DISCONNECTED:
         with anyio.move_on_after(CUT_SECONDS, shield=True):

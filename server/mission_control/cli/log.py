@@ -128,6 +128,31 @@ def _heads_in(file: Path) -> list[NotedHead]:
     return found
 
 
+@app.command(name="rotate-key", help_epilogue=examples("mission-control log rotate-key --data-dir /srv/mc"))
+def rotate_key(
+    *,
+    data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
+) -> int:
+    """Seal all secrets with a new key, while no server runs on the directory.
+
+    The old key opens nothing there any more; a backup of the database from before still needs it. If this is
+    interrupted nothing is lost: say it again, or start the server, which finishes it.
+    """
+    import anyio
+
+    from ..log import vault
+    from ..log.directory import DirectoryUnusable
+    from ..log.sqlite import NewerSchema
+
+    directory = data_directory(Connection(data_dir=data_dir))
+    try:
+        count = anyio.run(vault.rotate_key, directory)
+    except (DirectoryUnusable, NewerSchema) as error:
+        raise Failed(str(error)) from None
+    print(f"{count} secrets are sealed with a new key, in {directory / vault.KEY_FILE}.")
+    return OK
+
+
 def _facts(report: Report) -> dict[str, object]:
     problems = [{"seq": problem.seq, "sentence": problem.sentence} for problem in report.problems]
     return {

@@ -45,6 +45,7 @@ app.command(f"{_HERE}.tasks:app", name="tasks", help="Create, run, watch and rev
 app.command(f"{_HERE}.desktops:app", name="desktops", help="Add, check and remove desktops.")
 app.command(f"{_HERE}.approvals:app", name="approvals", help="Decide about results that wait for a person.")
 app.command(f"{_HERE}.keys:app", name="keys", help="Make and revoke API keys.")
+app.command(f"{_HERE}.secrets:app", name="secrets", help="Keep secrets that tasks are given.")
 app.command(f"{_HERE}.log:app", name="log", help="Check the event log.")
 app.register_install_completion_command(help="Install completion for your shell.")  # pyright: ignore[reportUnknownMemberType]
 

@@ -13,7 +13,7 @@ import msgspec
 from ..domain.entities import DesktopStatus, TaskStatus
 from ..domain.times import microseconds
 from .failures import Failed
-from .terminal import one_line
+from .terminal import BIDI, one_line
 
 GAP = 2  # blanks between columns
 FLEXIBLE_WIDTH_MIN = 16
@@ -34,7 +34,7 @@ STATUS_STYLES: dict[TaskStatus | DesktopStatus, str] = {
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_HIDDEN = re.compile("[\x7f-\x9f]")
+_HIDDEN = re.compile(f"[\x7f-\x9f{BIDI}]")
 
 
 class Cell(NamedTuple):

@@ -57,6 +57,7 @@ def serve(
             "may be given several times."
         ),
     ] = None,
+    public_metrics: Annotated[bool | None, Parameter(help="Answer /metrics (for Prometheus) without a key.")] = None,
     run_patience_seconds: Annotated[
         float | None,
         Parameter(help="How long a run waits for a desktop that is away, before it fails. [default: 86400, a day]"),
@@ -84,6 +85,7 @@ def serve(
         "allowed_hosts": tuple(allowed_host) if allowed_host else None,
         "allow_network": allow_network,
         "agent_networks": tuple(agent_network) if agent_network else None,
+        "public_metrics": public_metrics,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "trusted_proxies": tuple(trusted_proxy) if trusted_proxy else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..domain.entities import Approval, Desktop, Key, Task
+from ..domain.entities import Approval, Desktop, Key, Secret, Task
 from ..domain.values import Time
 from .render import (
     Cell,
@@ -177,6 +177,26 @@ class UsedKey(Key, frozen=True, kw_only=True):
     """A key as the API lists it: with its last use."""
 
     last_used_at: Time | None = None
+
+
+def print_secrets(secrets: Sequence[Secret]) -> None:
+    now = now_us()
+    columns = [
+        Column("NAME"),
+        Column("CHANGED", optional=1),
+        Column("BY", flexible=True),
+        Column("CREATED", optional=2),
+    ]
+    rows = [
+        [
+            Cell(secret.name, "bold"),
+            time_cell(secret.updated_at, now),
+            Cell(secret.updated_by.name),
+            time_cell(secret.created_at, now),
+        ]
+        for secret in secrets
+    ]
+    print_table(columns, rows, empty="No secrets. Set one: mission-control secrets set NAME")
 
 
 def print_keys(keys: Sequence[UsedKey]) -> None:

@@ -30,6 +30,7 @@ WatchIt = Annotated[bool, Parameter(name=["--watch", "-w"], help="Print its outp
         "mission-control tasks create prompt 'Which files are largest?' -d build-1 --approval",
         "mission-control tasks create command - -d build-1 --timeout 15m < script.sh",
         "id=$(mission-control tasks create command 'make -C src' -d build-1 --env CC=clang)",
+        "mission-control tasks create command 'npm publish' -d build-1 --secret NPM_TOKEN --watch",
     )
 )
 def create(
@@ -43,6 +44,9 @@ def create(
     label: Annotated[list[str] | None, Parameter(help="A label; may be given several times.")] = None,
     timeout: Annotated[str | None, Parameter(help="End it after this time: 90s, 15m, 2h.")] = None,
     env: Annotated[list[str] | None, Parameter(metavar="NAME=VALUE", help="A variable; everybody can read it.")] = None,
+    secret: Annotated[
+        list[str] | None, Parameter(metavar="NAME", help="A secret that it gets as a variable; nobody reads its value.")
+    ] = None,
     cwd: Annotated[str | None, Parameter(help="Folder on the desktop to run in.")] = None,
     run: Annotated[bool, Parameter(help="Start it at once.")] = False,
     watch: WatchIt = False,
@@ -57,6 +61,7 @@ def create(
         "labels": label,
         "timeoutSeconds": _seconds(timeout, "--timeout") if timeout else None,
         "env": _variables(env) if env else None,
+        "secrets": secret,
         "cwd": cwd,
         "run": run or watch or None,
     }

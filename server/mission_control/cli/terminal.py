@@ -22,9 +22,10 @@ SGR_CHARACTERS_MAX = 64  # of one colour escape; a longer one is no colour
 WRITE_BYTES_MAX = 4096  # PIPE_BUF: what a writable pipe takes without blocking
 
 _SGR = rf"\x1b\[[0-9;:]{{0,{SGR_CHARACTERS_MAX}}}"
-_SGR_OR_CONTROL = re.compile(rf"{_SGR}m|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn what follows around: text then looks like another
+_SGR_OR_CONTROL = re.compile(rf"{_SGR}m|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{BIDI}]")
 _SGR_BEGUN = re.compile(rf"(?:\x1b|{_SGR})\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{BIDI}]")
 _RESETS = ("\x1b[m", "\x1b[0m")
 
 

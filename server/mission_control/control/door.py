@@ -12,7 +12,7 @@ import structlog
 
 from ..domain.errors import Refused
 from ..log.sqlite import SqliteLog, open_sqlite_log
-from ..log.vault import Vault
+from ..log.vault import Vault, finish_rotation, is_rotating
 from .access import Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
@@ -46,8 +46,10 @@ async def open_control(
 
     `free_bytes` tells how much room the disk has, where that is not the file system's to say.
     """
+    if is_rotating(directory):  # it was interrupted
+        await finish_rotation(directory)
     vault = Vault(directory)
-    async with open_sqlite_log(directory, free_bytes=free_bytes) as log:
+    async with open_sqlite_log(directory, clock_us=clock_us, free_bytes=free_bytes) as log:
         journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()

@@ -19,6 +19,7 @@ def _shape(**facts: Any) -> Meta:
 
 
 PRINTABLE: Final = r"[^\p{C}\p{Z}\u00a0\u00ad]"  # two of them by name, for tools that know the classes only roughly
+BLANK: Final = r"\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as in a class
 NAME_PATTERN: Final = rf"^ *{PRINTABLE}( |{PRINTABLE})*$"
 FINGERPRINT_PATTERN: Final = r"^SHA256:[A-Za-z0-9+/]{43}$"
 PYTHON_PATTERN: Final = r"^[A-Za-z0-9_./+][A-Za-z0-9_./+-]*$"  # what means itself in every shell
@@ -43,7 +44,7 @@ Content = Annotated[
     _shape(
         minLength=1,
         maxLength=limits.PROMPT_BYTES_MAX,
-        pattern=r"^[^\u0000]*[^\s\p{C}\p{Z}][^\u0000]*$",
+        pattern=rf"^[^\u0000]*[^\u0000{BLANK}][^\u0000]*$",
         description=f"UTF-8 without NUL: a command has up to {limits.COMMAND_BYTES_MAX} bytes, a prompt up to"
         f" {limits.PROMPT_BYTES_MAX}.",
     ),

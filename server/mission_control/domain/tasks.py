@@ -117,7 +117,7 @@ def _content_errors(type: TaskType, content: str) -> str | None:
     limit = limits.COMMAND_BYTES_MAX if type == "command" else limits.PROMPT_BYTES_MAX
     if size > limit:
         return f"is {size} bytes long; a {type} may have {limit}"
-    if not content.strip():
+    if not any(character.isprintable() and character != " " for character in content):
         return "is empty"
     if "\0" in content:
         return "holds a NUL character, which no command can carry"

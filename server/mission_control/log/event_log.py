@@ -125,6 +125,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def holds_after(self, seq: int) -> bool:
+        """Whether everything after a position is at hand, so that reading it costs no disk."""
+        ...
+
     async def wait_beyond(self, seq: int) -> None:
         """Return when the head is beyond a position."""
         ...

@@ -62,10 +62,9 @@ class _Where(NamedTuple):
     parameters: tuple[object, ...]
 
 
-_TEXT = "instr(lower(coalesce(json_extract(cast(doc as text), '$.{field}'), '')), lower(?)) > 0"
-_LABELLED = "exists (select 1 from json_each(cast(doc as text), '$.labels') where value = ?)"
-_LABEL_TEXT = "exists (select 1 from json_each(cast(doc as text), '$.labels') where instr(lower(value), lower(?)) > 0)"
-_BY = "json_extract(cast(doc as text), '$.createdBy.id') = ?"
+_WORDS = "instr(words, lower(?)) > 0"
+_LONG = "is_long and instr(lower(json_extract(cast(doc as text), '$.content')), lower(?)) > 0"
+_LABELLED = "instr(labels, ?) > 0"  # a label as JSON, among labels as JSON
 
 
 _WITHIN = "{column} in (select value from json_each(?))"
@@ -81,6 +80,22 @@ def _and_within(reach: Reach, column: str = "desktop_id") -> tuple[str, tuple[st
     return ("", ()) if reach is None else (f" and {_WITHIN.format(column=column)}", (_listed(reach),))
 
 
+def _searched(wanted: TaskFilter) -> list[tuple[str, tuple[object, ...]]]:
+    """Conditions on what a task says, with their parameters: the index `tasks_searched` answers them."""
+    found: list[tuple[str, tuple[object, ...]]] = []
+    if wanted.type is not None:
+        found.append(("type = ?", (wanted.type,)))
+    if wanted.label is not None:
+        found.append((_LABELLED, (msgspec.json.encode(wanted.label).decode(),)))
+    if wanted.text is not None:
+        texts = sorted({wanted.text.lower(), wanted.text.upper()})  # SQLite's lower() leaves what is not ASCII alone
+        anywhere = [condition for condition in (_WORDS, f"({_LONG})") for _ in texts]
+        found.append((f"({' or '.join(anywhere)} or id = ?)", (*texts, *texts, wanted.text)))
+    if wanted.created_by is not None:
+        found.append(("created_by = ?", (wanted.created_by,)))
+    return found
+
+
 def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
     """The walks that together find the tasks: one for each status where the index begins with it."""
     conditions: list[str] = []
@@ -90,17 +105,8 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         conditions.append(condition)
         parameters.extend(values)
 
-    if wanted.type is not None:
-        add("type = ?", wanted.type)
-    if wanted.label is not None:
-        add(_LABELLED, wanted.label)
     if wanted.reach is not None:
         add(_WITHIN.format(column="desktop_id"), _listed(wanted.reach))
-    if wanted.text is not None:
-        found = f"{_TEXT.format(field='content')} or {_TEXT.format(field='title')} or {_LABEL_TEXT} or id = ?"
-        add(f"({found})", *[wanted.text] * 4)
-    if wanted.created_by is not None:
-        add(_BY, wanted.created_by)
     for at_us, comparison in ((wanted.since_us, ">="), (wanted.until_us, "<")):
         if at_us is None:
             continue
@@ -119,6 +125,21 @@ def _walks(wanted: TaskFilter, order: Order) -> list[_Where]:
         if not statuses:
             return []
     in_statuses = f"status in ({', '.join('?' * len(statuses))})"
+    searched = _searched(wanted)
+    is_few = wanted.batch_id is not None or bool(statuses and set(statuses) <= OPEN)
+    if searched and order == "ended" and not is_few:
+        said = " and ".join(condition for condition, _ in searched)
+        values = [value for _, some in searched for value in some]
+        add(f"id in (select id from tasks indexed by tasks_searched where archived = 0 and {said})", *values)
+    else:
+        for condition, values in searched:
+            add(condition, *values)
+    if searched and order != "ended" and not is_few:
+        if statuses:
+            add(in_statuses, *statuses)
+        if wanted.desktop_id is not None:
+            add("desktop_id = ?", wanted.desktop_id)
+        return [walk("tasks_searched", ("archived", 0))]
     if wanted.batch_id is not None:
         if wanted.desktop_id is not None:
             add("desktop_id = ?", wanted.desktop_id)

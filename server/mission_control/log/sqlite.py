@@ -116,6 +116,9 @@ class SqliteLog:
         async with self.snapshot() as snapshot:
             return await _read_after(snapshot, seq, wanted)
 
+    def holds_after(self, seq: int) -> bool:
+        return self._ring.holds_after(seq)
+
     async def wait_beyond(self, seq: int) -> None:
         while self._ring.head <= seq:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -15,16 +15,20 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..domain.masking import Patterns
-from .directory import DirectoryUnusable
+from .directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from .event_log import Statement
+from .sqlite import connected, refuse_newer
 
 KEY_FILE = "seal.key"
+NEXT_KEY_FILE = "seal.key.next"  # only while a rotation is under way
 KEY_BYTES = 32
 NONCE_BYTES = 12
 RETIRED_MAX = 100  # values that were replaced or forgotten, and are masked until the server stops
 
 NAMED = "named"
 """The owner of named secrets."""
+PUBLIC = frozenset(("certificate",))
+"""Names of what is sealed beside a secret, and is none."""
 LONG = frozenset(("privateKey",))
 """Names of secrets that no program is given: of them, only whole lines are looked for."""
 
@@ -37,7 +41,7 @@ class Vault:
     """Seals and opens secrets with the key file of a data directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._cipher = AESGCM(_key(directory / KEY_FILE))
+        self._ciphers = [AESGCM(key) for key in _keys(directory)]  # the first one seals; each may open
         self._known: dict[tuple[str, str], str] = {}
         self._retired: deque[tuple[str, str]] = deque(maxlen=RETIRED_MAX)  # name and value
         self._patterns = Patterns()
@@ -68,7 +72,8 @@ class Vault:
         """Every secret of this server, to be masked wherever something may show it."""
         if self._is_changed:
             self._is_changed = False
-            values = [*((name, value) for (_, name), value in self._known.items()), *self._retired]
+            known = ((name, value) for (_, name), value in self._known.items())
+            values = [(name, value) for name, value in (*known, *self._retired) if name not in PUBLIC]
             long = {value for name, value in values if name in LONG}
             wanted = {value for name, value in values if name not in LONG}, long
             if wanted != self._looked_for:
@@ -80,15 +85,17 @@ class Vault:
         self._retire(owner, name)
         self._known[owner, name] = secret  # masked from now on, whether or not the statement is carried out
         nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), _place(owner, name))
+        sealed = nonce + self._ciphers[0].encrypt(nonce, secret.encode(), _place(owner, name))
         return Statement("insert or replace into secrets values (?, ?, ?)", (owner, name, sealed))
 
     def open(self, owner: str, name: str, sealed: bytes) -> str:
         """The secret again. Raises SecretUnreadable when key file and secret do not belong together."""
-        try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(owner, name)).decode()
-        except (InvalidTag, ValueError):  # ValueError: too short to be one
-            raise SecretUnreadable(f"the secret {name} of {owner} was sealed with another key file") from None
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _place(owner, name)).decode()
+            except (InvalidTag, ValueError):  # ValueError: too short to be one
+                continue
+        raise SecretUnreadable(f"the secret {name} of {owner} was sealed with another key file")
 
     def forget(self, owner: str, name: str | None = None) -> Statement:
         """The statement that deletes a secret, or all of an owner."""
@@ -105,8 +112,75 @@ class Vault:
         self._is_changed = True
 
 
+def begin_rotation(directory: Path) -> None:
+    """Make the next key, or find that of a rotation that was interrupted: from now on both open, and it seals.
+
+    Raises DirectoryUnusable.
+    """
+    _key(directory / NEXT_KEY_FILE)
+
+
+def reseal(vault: Vault, rows: Iterable[tuple[str, str, bytes]]) -> list[Statement]:
+    """The statements that seal with the next key what either opens; what none opens is left as it is."""
+    statements: list[Statement] = []
+    for owner, name, sealed in rows:
+        try:
+            statements.append(vault.seal(owner, name, vault.open(owner, name, sealed)))
+        except SecretUnreadable:
+            continue
+    return statements
+
+
+def end_rotation(directory: Path) -> None:
+    """Everything is sealed with the next key and durable: it takes the place of the old one, which is gone."""
+    (directory / NEXT_KEY_FILE).replace(directory / KEY_FILE)
+    _sync_directory(directory)
+
+
+async def rotate_key(directory: Path) -> int:
+    """Seal all secrets of a data directory, on which no server runs, with a new key; how many there are.
+
+    Whenever it is interrupted, what is sealed opens with one of the keys that are there, and the next rotation or the
+    next start of a server finishes it. Raises DirectoryUnusable, NewerSchema.
+    """
+    path = directory / DATABASE_FILE
+    if not path.is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    with locked_directory(directory):
+        _key(directory / KEY_FILE)
+        begin_rotation(directory)
+        return await finish_rotation(directory)
+
+
+async def finish_rotation(directory: Path) -> int:
+    """Go on with a rotation that has begun, in a directory whose lock is held; how many secrets were sealed anew."""
+    vault = Vault(directory)
+    async with connected(directory / DATABASE_FILE) as database:
+        await refuse_newer(database)
+        found = await database.execute_fetchall("select owner, name, sealed from secrets")
+        statements = reseal(vault, [(row[0], row[1], row[2]) for row in found])
+        for statement in statements:
+            await database.execute(statement.sql, statement.parameters)
+        await database.commit()
+    end_rotation(directory)
+    return len(statements)
+
+
+def is_rotating(directory: Path) -> bool:
+    """Whether a rotation has begun and not ended."""
+    return (directory / NEXT_KEY_FILE).exists()
+
+
 def _place(owner: str, name: str) -> bytes:
     return f"{owner}\0{name}".encode()
+
+
+def _keys(directory: Path) -> list[bytes]:
+    """The keys of a directory, that which seals first. While a rotation is under way there are two."""
+    keys = [_key(directory / KEY_FILE)]
+    if is_rotating(directory):
+        keys.insert(0, _key(directory / NEXT_KEY_FILE))
+    return keys
 
 
 def _key(path: Path) -> bytes:
@@ -117,7 +191,7 @@ def _key(path: Path) -> bytes:
     """
     try:
         if not path.exists():
-            unfinished = path.with_suffix(".new")
+            unfinished = path.with_name("seal.new")
             unfinished.unlink(missing_ok=True)
             descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:

@@ -61,6 +61,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
 
 
+class NobodyWaits(Exception):
+    """Whoever asked has gone: the find was given up."""
+
+
 class _Worker:
     """One process that searches for patterns; see `find_worker`."""
 
@@ -102,12 +106,21 @@ class Finder:
         self._idle: list[_Worker] = []
 
     async def find(
-        self, log: SqliteLog, task_id: str, wanted: Wanted, *, until: int, lines: int, is_over: bool
+        self,
+        log: SqliteLog,
+        task_id: str,
+        wanted: Wanted,
+        *,
+        until: int,
+        lines: int,
+        is_over: bool,
+        is_gone: Callable[[], Awaitable[bool]],
     ) -> Found:
         """Find in the output up to a position of the log, which has so many lines.
 
         Where more may come (not `is_over`), the line that has not ended is left for the next call.
-        Raises Refused: `bad_pattern`, `pattern_too_slow`, and `rate_limited` when too many wait already.
+        Raises Refused: `bad_pattern`, `pattern_too_slow`, and `rate_limited` when too many wait already; NobodyWaits
+        when `is_gone` says so of whoever asked.
         """
         if self._waiting >= FINDS_WAITING_MAX:
             raise Refused(RATE_LIMITED, seconds=int(FIND_SECONDS))
@@ -118,7 +131,7 @@ class Finder:
             self._waiting -= 1
 
         def scan(look: _Look) -> Awaitable[Found]:
-            return _scan(log, task_id, wanted, look, until=until, lines=lines, is_over=is_over)
+            return _scan(log, task_id, wanted, look, until=until, lines=lines, is_over=is_over, is_gone=is_gone)
 
         try:
             if not wanted.is_pattern:
@@ -137,7 +150,7 @@ class Finder:
         try:
             yield worker
         except BaseException as error:
-            if isinstance(error, Refused) and error.refusal is BAD_PATTERN:
+            if isinstance(error, NobodyWaits) or (isinstance(error, Refused) and error.refusal is BAD_PATTERN):
                 self._idle.append(worker)
             else:  # it may be in the middle of something, or gone
                 await worker.end()
@@ -193,7 +206,15 @@ def _in_process(worker: _Worker) -> _Look:
 
 
 async def _scan(
-    log: SqliteLog, task_id: str, wanted: Wanted, look: _Look, *, until: int, lines: int, is_over: bool
+    log: SqliteLog,
+    task_id: str,
+    wanted: Wanted,
+    look: _Look,
+    *,
+    until: int,
+    lines: int,
+    is_over: bool,
+    is_gone: Callable[[], Awaitable[bool]],
 ) -> Found:
     """Read on, and look at each piece, until the end or until time is up."""
     ends = time.monotonic() + FIND_SECONDS
@@ -209,6 +230,8 @@ async def _scan(
     place = await first_place(log, task_id, wanted.start, until)
     async with aclosing(output_events(log, task_id, place, until)) as reads:
         async for events in reads:
+            if await is_gone():
+                raise NobodyWaits
             if time.monotonic() > ends:
                 return Found(total=total, lines=found, scanned_to=reader.line, complete=False)
             await take(lambda events=events: list(reader.feed(filter(None, map(part_of, events)))))

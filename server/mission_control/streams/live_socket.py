@@ -205,7 +205,8 @@ class _Subscription:
         with self.scope:
             try:
                 if self.order.output == "tail":
-                    await self._begin_tails(None, self.cursor)
+                    await self._catch_up(log)
+                    await self._begin_tails(self._shown, self.cursor)
                     async with anyio.create_task_group() as group:
                         group.start_soon(self._send_tails, log)
                         await self._follow(log)
@@ -238,6 +239,13 @@ class _Subscription:
             for tail in self._tails.values():
                 tail.settle()
 
+    async def _catch_up(self, log: EventLog) -> None:
+        """Say what was missed, up to where the log is in memory. Output is passed over: it may be very long, and tails
+        are of what is new."""
+        while not log.holds_after(self.cursor) and self._socket.is_allowed():
+            events, cursor = await log.read_after(self.cursor, self._wanted)
+            await self._send_events(events, cursor)
+
     async def _follow(self, log: EventLog) -> None:
         wanted = self._wanted
         if self.order.output == "tail" and wanted.types is not None:
@@ -252,13 +260,16 @@ class _Subscription:
                 is_tail = self.order.output == "tail"
                 said = [event for event in events if self._is_state(event)] if is_tail else events
                 self._bound_tails()
-                if said:
-                    place = Place(self.order.id, self._wanted, self.order.output, self.cursor, cursor)
-                    await self._socket.send(self._socket.frames.of(place, said))
-                self.cursor = cursor
+                await self._send_events(said, cursor)
                 if is_live and not self._is_live:
                     self._is_live = True
                     await self._socket.send(wire.frame("live", id=self.order.id, cursor=cursor))
+
+    async def _send_events(self, events: list[StoredEvent], cursor: int) -> None:
+        if events:
+            place = Place(self.order.id, self._wanted, self.order.output, self.cursor, cursor)
+            await self._socket.send(self._socket.frames.of(place, events))
+        self.cursor = cursor
 
     def _is_state(self, event: StoredEvent) -> bool:
         """Whether an event goes as it is; others go into their task's tail."""

@@ -10,6 +10,8 @@ const ADVICE: Record<string, string> = {
   desktop_unreachable: 'It may still run there. When the desktop is back, its true end is noted here.',
   desktop_rebooted: 'Look at how far it came, then retry.',
   supervisor_killed: 'Often the machine ran out of memory. Look at the desktop before you retry.',
+  secret_missing: 'Set the secret again in the settings, then retry.',
+  secrets_need_outpost: 'Install Python 3 on the desktop, or choose another one.',
   start_refused: 'Mend what it names on the desktop, then retry.',
   start_failed: 'Mend what it names, then retry.',
   cwd_invalid: '“Use again” lets you name another directory.',

@@ -45,7 +45,9 @@ export type Overview = Schemas['Overview'];
 export type Actor = Schemas['Actor'];
 export type Me = Schemas['Me'];
 export type Role = Me['role'];
+export type Secret = Schemas['Secret'];
 export type ApiKey = Schemas['KeyView'];
+export type BrowserSession = Schemas['SessionView'];
 
 /** RFC 9457, as every error of the server is; one that was made here, because no answer came, has no type. */
 export type Problem = Omit<Schemas['Problem'], 'type'> & { type?: string };

@@ -8,6 +8,7 @@ import {
   readFrame,
   type ServerFrame,
   type Subscription,
+  showFrame,
   subscribeFrame,
   type TaskTail,
   unsubscribeFrame,
@@ -34,6 +35,8 @@ interface Open {
   handlers: Handlers;
   isLive: boolean;
   isDead: boolean;
+  /** The tasks whose tails are wanted; undefined is all. */
+  shown?: readonly string[];
 }
 
 export interface Hello {
@@ -100,6 +103,14 @@ export class Socket {
       this.#send(unsubscribeFrame(subscription.id));
       this.#noteCaughtUp();
     };
+  }
+
+  /** Says for which tasks a subscription wants tails; said again by itself after a lost connection. */
+  show(id: string, taskIds: readonly string[]): void {
+    const open = this.#open.get(id);
+    if (!open) return;
+    open.shown = taskIds;
+    this.#send(showFrame(id, taskIds));
   }
 
   #wake = (): void => {
@@ -170,6 +181,7 @@ export class Socket {
   #ask(open: Open): void {
     if (open.isDead) return;
     this.#send(subscribeFrame(open.subscription));
+    if (open.shown) this.#send(showFrame(open.subscription.id, open.shown));
   }
 
   #receive(frame: ServerFrame): void {

@@ -65,6 +65,10 @@ export function subscribeFrame(subscription: Subscription): string {
   });
 }
 
+/** Says for which tasks a subscription wants tails: it replaces what was said before. */
+export const showFrame = (id: string, taskIds: readonly string[]): string =>
+  JSON.stringify({ op: 'show', id, taskIds });
+
 export const unsubscribeFrame = (id: string): string => JSON.stringify({ op: 'unsubscribe', id });
 
 export function readFrame(text: string): ServerFrame | null {

@@ -77,6 +77,14 @@ export class LiveOutput {
     this.keeper.refresh();
   }
 
+  /** What was recorded is not what it was: somebody removed it. */
+  readAnew(): void {
+    const { isOver } = this.pages;
+    this.pages.clear();
+    if (isOver) this.pages.end();
+    this.keeper.refresh();
+  }
+
   #push(frame: TailFrame): void {
     this.heardAt = Date.now();
     this.keeper.moved();

@@ -18,7 +18,7 @@ export class MarkdownStream {
 
   /** Take the whole text so far. `isOver` says that no more will come. */
   update(text: string, isOver: boolean): Blocks | null {
-    const source = text.replace(/\r\n?/g, '\n');
+    const source = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
     if (!source.startsWith(this.#text)) return null; // another text: begin with a new stream
     this.#text = source;
     const rest = source.slice(this.#finishedLength);

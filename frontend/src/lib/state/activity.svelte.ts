@@ -1,19 +1,48 @@
 // What happened, newest last: the past is read on demand, what happens now comes with the page's subscription.
-import type { Client } from '../api/client';
+import { apiPath, type Client, type Query } from '../api/client';
 import { nextLink } from '../api/links';
 import type { LogEvent } from '../api/types';
 
 const PAGE = 100;
-const KEPT_MAX = 1000;
+const KEPT_MAX = 1_000;
+/** Kept while somebody reads the past: what was loaded must not vanish under their eyes. */
+const READ_MAX = 10_000;
+/** Nobody reads faster; a busy fleet makes hundreds of events a second. */
+const SHOWN_EVERY_MS = 250;
+
+export type Kind = '' | 'task' | 'approval' | 'desktop' | 'other';
+
+export interface ActivityFilter {
+  kind: Kind;
+  desktopId: string;
+}
+
+const TYPES: Record<Kind, string> = {
+  '': '',
+  task: 'task.*',
+  approval: 'approval.*',
+  desktop: 'desktop.*',
+  other: 'settings.*,key.*',
+};
+
+/** Whether an event is of that kind and desktop: as the server decides it for the past. */
+export function isWanted(event: LogEvent, { kind, desktopId }: ActivityFilter): boolean {
+  if (desktopId && event.payload.desktopId !== desktopId) return false;
+  return !kind || TYPES[kind].split(',').some((type) => event.type.startsWith(type.slice(0, -1)));
+}
 
 export class ActivityState {
   #events = $state.raw<LogEvent[]>([]);
   #isPaused = $state(false);
   #missed = $state(0);
   #held: LogEvent[] = [];
+  #arriving: LogEvent[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Where older ones are read; null when there are none. A page may be short or empty although there are more. */
   #older = $state<string | null>(null);
-  #isLoading = false;
+  #isLoading = $state(false);
+  #isReadingPast = false;
+  #filter = $state.raw<ActivityFilter>({ kind: '', desktopId: '' });
   #api: Client;
 
   constructor(api: Client) {
@@ -25,8 +54,17 @@ export class ActivityState {
     return this.#events;
   }
 
+  get filter(): ActivityFilter {
+    return this.#filter;
+  }
+
   get hasOlder(): boolean {
     return this.#older !== null;
+  }
+
+  /** The past is on its way. */
+  get isLoading(): boolean {
+    return this.#isLoading;
   }
 
   get isPaused(): boolean {
@@ -47,21 +85,44 @@ export class ActivityState {
     return this.#missed;
   }
 
+  /** Somebody scrolled away from the newest, or came back to it. */
+  set isReadingPast(isReading: boolean) {
+    this.#isReadingPast = isReading;
+  }
+
   async load(): Promise<number> {
-    const { data, seq, headers } = await this.#api.get<LogEvent[]>('/activity', { limit: PAGE });
-    this.#events = data.toReversed();
-    this.#held = [];
-    this.#missed = 0;
-    this.#older = nextLink(headers.get('link'));
-    return seq ?? data[0]?.seq ?? 0;
+    const filter = this.#filter;
+    this.#isLoading = true;
+    try {
+      const { data, seq, headers } = await this.#api.get<LogEvent[]>('/activity', this.#query());
+      if (filter === this.#filter) {
+        this.#events = data.toReversed();
+        this.#held = [];
+        this.#missed = 0;
+        this.#older = nextLink(headers.get('link'));
+      }
+      return seq ?? data[0]?.seq ?? 0;
+    } finally {
+      this.#isLoading = false;
+    }
+  }
+
+  /** Shows only some of what happens, from the newest on; the server looks for them in the past. */
+  async narrow(filter: ActivityFilter): Promise<void> {
+    this.#filter = filter;
+    this.#events = this.#events.filter((event) => isWanted(event, filter));
+    await this.load();
   }
 
   async loadOlder(): Promise<void> {
-    if (this.#isLoading) return;
+    if (this.#isLoading || !this.#older) return;
     this.#isLoading = true;
+    this.#isReadingPast = true;
+    const filter = this.#filter;
     try {
       for (let found = 0; found === 0 && this.#older; ) {
         const { data, headers } = await this.#api.get<LogEvent[]>(this.#older);
+        if (filter !== this.#filter) return;
         found = data.length;
         this.#events = [...data.toReversed(), ...this.#events];
         this.#older = nextLink(headers.get('link'));
@@ -72,23 +133,37 @@ export class ActivityState {
   }
 
   apply(events: LogEvent[]): void {
+    for (const event of events) if (isWanted(event, this.#filter)) this.#arriving.push(event);
+    if (this.#arriving.length) this.#timer ??= setTimeout(this.#arrive, SHOWN_EVERY_MS);
+  }
+
+  #arrive = (): void => {
+    const events = this.#arriving;
+    this.#arriving = [];
+    this.#timer = undefined;
     if (this.#isPaused) {
-      this.#held.push(...events);
-      this.#missed = this.#held.length;
+      this.#held = [...this.#held, ...events].slice(-READ_MAX);
+      this.#missed += events.length;
     } else {
       this.#add(events);
     }
+  };
+
+  #query(before?: number): Query {
+    const { kind, desktopId } = this.#filter;
+    return { types: TYPES[kind], desktopId, limit: PAGE, before };
   }
 
   #add(events: LogEvent[]): void {
     const last = this.#events.at(-1)?.seq ?? 0;
-    const fresh = events.filter((event) => event.seq > last);
+    const fresh = events.filter((event) => event.seq > last && isWanted(event, this.#filter));
     if (!fresh.length) return;
     const all = [...this.#events, ...fresh];
-    if (all.length <= KEPT_MAX * 1.2) this.#events = all;
+    const max = this.#isReadingPast ? READ_MAX : KEPT_MAX;
+    if (all.length <= max * 1.2) this.#events = all;
     else {
-      this.#events = all.slice(-KEPT_MAX);
-      this.#older = `/activity?before=${this.#events[0]?.seq}&limit=${PAGE}`;
+      this.#events = all.slice(-max);
+      this.#older = apiPath('/activity', this.#query(this.#events[0]?.seq));
     }
   }
 }

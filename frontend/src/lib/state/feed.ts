@@ -21,6 +21,7 @@ export interface FeedStates {
   notifications: Notifications;
 }
 
+const ID = 'main';
 /** What applying may take of a frame; the rest is for drawing. A hidden tab draws nothing, and gets few turns. */
 const SLICE_MS = 20;
 const HIDDEN_SLICE_MS = 100;
@@ -43,6 +44,7 @@ export class Feed {
   #onDrained: () => void = () => {};
   #unsubscribe: (() => void) | null = null;
   #generation = 0;
+  #shown: readonly string[] = [];
 
   constructor(states: FeedStates, socket: Socket) {
     this.#states = states;
@@ -63,7 +65,7 @@ export class Feed {
     if (generation !== this.#generation) return;
     this.#waiting = [];
     this.#unsubscribe = this.#socket.subscribe(
-      { id: 'main', after: Math.min(...seqs), types: TYPES, output: 'tail', tailLines: 1, metrics: true },
+      { id: ID, after: Math.min(...seqs), types: TYPES, output: 'tail', tailLines: 1, metrics: true },
       {
         events: (events) => {
           for (const event of events) this.#waiting.push(event);
@@ -79,6 +81,13 @@ export class Feed {
         far: () => this.#startAgain(generation),
       },
     );
+    this.#socket.show(ID, this.#shown);
+  }
+
+  /** The running tasks whose newest lines are on the screen. */
+  show(taskIds: readonly string[]): void {
+    this.#shown = taskIds;
+    this.#socket.show(ID, taskIds);
   }
 
   stop(): void {

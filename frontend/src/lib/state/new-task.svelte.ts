@@ -17,6 +17,8 @@ export interface Draft {
   cwd: string;
   /** One NAME=value a line. */
   env: string;
+  /** Names. */
+  secrets: string[];
 }
 
 export const EMPTY_DRAFT: Draft = {
@@ -29,6 +31,7 @@ export const EMPTY_DRAFT: Draft = {
   timeout: '',
   cwd: '',
   env: '',
+  secrets: [],
 };
 
 export interface Prefill extends Partial<Omit<TaskInput, 'cwd' | 'title' | 'timeoutSeconds'>> {
@@ -51,6 +54,7 @@ function draftOf(prefill: Prefill): Draft {
     env: Object.entries(prefill.env ?? {})
       .map(([name, value]) => `${name}=${value}`)
       .join('\n'),
+    secrets: [...(prefill.secrets ?? [])],
   };
 }
 
@@ -110,6 +114,7 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
     else problems['/env'] = `“${line.trim().slice(0, 40)}” is not of the form NAME=value.`;
   }
   if (Object.keys(env).length) body.env = env;
+  if (draft.type === 'command' && draft.secrets.length) body.secrets = draft.secrets;
   return { body, problems };
 }
 

@@ -42,6 +42,12 @@ describe('a draft', () => {
     });
   });
 
+  it('names secrets for a command only', () => {
+    const named = { ...draft, secrets: ['NPM_TOKEN'] };
+    expect(bodyOf(named).body.secrets).toEqual(['NPM_TOKEN']);
+    expect(bodyOf({ ...named, type: 'prompt' }).body.secrets).toBeUndefined();
+  });
+
   it('refuses an environment line without a name', () => {
     expect(bodyOf({ ...draft, env: '=1' }).problems['/env']).toContain('NAME=value');
   });

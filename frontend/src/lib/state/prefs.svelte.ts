@@ -7,6 +7,7 @@ export type Theme = 'system' | 'light' | 'dark';
 interface Stored {
   theme: Theme;
   isActivityOpen: boolean;
+  isNewestOnTop: boolean;
   areKeysOn: boolean;
   foldedColumns: TaskStatus[];
   lastDesktopId: string | null;
@@ -19,6 +20,7 @@ const KEY = 'mission-control:prefs';
 const DEFAULTS: Stored = {
   theme: 'system',
   isActivityOpen: false,
+  isNewestOnTop: false,
   areKeysOn: true,
   foldedColumns: [],
   lastDesktopId: null,
@@ -84,6 +86,14 @@ export class Prefs {
   }
   set isActivityOpen(open: boolean) {
     this.#set('isActivityOpen', open);
+  }
+
+  /** The activity grows at its top; else at its bottom, like a log. */
+  get isNewestOnTop(): boolean {
+    return this.#stored.isNewestOnTop;
+  }
+  set isNewestOnTop(top: boolean) {
+    this.#set('isNewestOnTop', top);
   }
 
   /** Single-key shortcuts can be switched off (WCAG 2.1.4). */

@@ -17,6 +17,7 @@ import type {
   TaskType,
   Usage,
 } from '../api/types';
+import { parseTime } from '../format';
 import { type Change, isFinished, isNews, STATUSES } from '../live/fold';
 import type { TaskTail } from '../live/wire';
 import { clock } from './clock';
@@ -60,13 +61,13 @@ export class TaskState implements Task {
   timeoutSeconds = $state<number | null>(null);
   env = $state.raw<Record<string, string>>({});
   cwd = $state<string | null>(null);
-  tty = $state(false);
   secrets = $state.raw<string[]>([]);
   maskedCount = $state(0);
-  outputRemovedAt = $state<string | null>(null);
+  tty = $state(false);
   createdBy = $state.raw<Actor>({ id: 'system', name: '' });
   outputBytes = $state(0);
   outputLines = $state(0);
+  outputRemovedAt = $state<string | null>(null);
   usage = $state.raw<Usage | null>(null);
   archived = $state(false);
   version = $state(0);
@@ -420,7 +421,7 @@ export class TasksState {
 
   /** The newest lines of running tasks. */
   tail(tails: TaskTail[]): void {
-    for (const { taskId, lines, bytes, text, streams } of tails) {
+    for (const { taskId, lines, bytes, text, streams, ms } of tails) {
       const task = this.#tasks.get(taskId);
       if (!task) continue;
       task.outputLines = lines;
@@ -430,7 +431,9 @@ export class TasksState {
         task.lastLine = last;
         task.lastStream = streams.at(-1) ?? 'o';
       }
-      task.lastLineAt = clock.exact;
+      // A card that scrolled into sight is told its last line, which may be old.
+      const began = parseTime(task.executedAt ?? task.startedAt);
+      task.lastLineAt = began === null ? clock.exact : Math.min(clock.exact, began + ms);
     }
   }
 

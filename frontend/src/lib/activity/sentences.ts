@@ -1,7 +1,7 @@
 // Events in words, and bursts of the same in one line. Pure; names are looked up by the caller.
-import type { LogEvent } from '../../lib/api/types';
-import { duration, exitWords, plural } from '../../lib/format';
-import { titleOf } from '../../lib/titles';
+import type { LogEvent } from '../api/types';
+import { duration, exitWords, plural } from '../format';
+import { titleOf } from '../titles';
 
 export type Tone = 'plain' | 'pending' | 'running' | 'review' | 'done' | 'failed' | 'cancelled';
 
@@ -47,6 +47,7 @@ const TONES: Record<string, Tone> = {
   'desktop.error': 'failed',
   'desktop.started': 'done',
   'approval.resolved': 'review',
+  'auth.failed': 'failed',
 };
 
 export const isShown = (event: LogEvent): boolean => !HIDDEN.has(event.type);
@@ -108,10 +109,25 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: payload.agentReady === false ? 'agent is not ready' : 'agent is ready', detail: null };
     case 'settings.updated':
       return { words: `Task Approval Mode turned ${payload.taskApprovalMode ? 'on' : 'off'}`, detail: null };
+    case 'secret.created':
+      return { words: `Secret ${payload.secretName ?? ''} set`.trim(), detail: null };
+    case 'secret.updated':
+      return { words: `Secret ${payload.secretName ?? ''} got another value`.trim(), detail: null };
+    case 'secret.removed':
+      return { words: `Secret ${payload.secretName ?? ''} removed`.trim(), detail: null };
     case 'key.created':
       return { words: `Key ${payload.name ?? ''} made`.trim(), detail: null };
     case 'key.revoked':
       return { words: `Key ${payload.name ?? ''} revoked`.trim(), detail: null };
+    case 'auth.signedIn':
+      return { words: payload.method === 'link' ? 'signed in with a link' : 'signed in with a key', detail: null };
+    case 'auth.signedOut':
+      return { words: `signed out${payload.name === event.actor?.name ? '' : `: ${payload.name}`}`, detail: null };
+    case 'auth.failed':
+      return {
+        words: `${plural(payload.count, 'attempt')} with a ${payload.method} that opens nothing`,
+        detail: payload.address === null ? 'from further addresses' : null,
+      };
     default:
       return { words: event.type, detail: null };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LogEvent } from '../../lib/api/types';
+import type { LogEvent } from '../api/types';
 import { linesOf } from './sentences';
 
 const names = { task: (id: string) => `Task ${id}`, desktop: (id: string) => id };

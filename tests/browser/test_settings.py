@@ -1,0 +1,67 @@
+"""Keys, sessions and the audit, as an admin uses them in a browser."""
+
+import re
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.browser.signing_in import signed_in
+from tests.support.browser import open_browser, open_page
+from tests.support.server_process import open_server
+
+
+async def test_a_key_for_some_desktops_is_made_signs_in_and_its_browser_is_signed_out(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        desktop = await server.desktop()
+        await server.http.patch(f"/api/desktops/{desktop['id']}", json={"labels": ["demo"]})
+        async with signed_in(browser, server.link) as page:
+            await page.goto(f"{server.url}/settings")
+            await page.get_by_role("button", name="New key").click()
+            dialog = page.get_by_role("dialog", name="New key")
+            await dialog.get_by_role("textbox", name="Name").fill("Mia")
+            await dialog.get_by_role("textbox", name="Only desktops labelled").fill("nothing here, web")
+            await dialog.get_by_role("combobox", name="Expires").select_option("30")
+            await dialog.get_by_role("button", name="Make key").click()
+            made = page.get_by_role("dialog", name="Copy the key now")
+            secret = await made.locator("code").inner_text()
+            await made.get_by_role("button", name="Done").click()
+            mine = page.get_by_role("list", name="API keys").get_by_role("listitem", name="Mia")
+            await expect(mine).to_contain_text("only desktops labelled nothing here or web")
+            await expect(mine).to_contain_text("never used")
+            await expect(mine).to_contain_text("expires in 29 d")
+
+            async with open_page(browser, server.url) as (other, complaints):
+                await other.get_by_label("API key").fill(secret)
+                await other.get_by_role("button", name="Sign in").click()
+                await other.get_by_role("link", name="Desktops").first.click()
+                await expect(other.get_by_text("Demo desktop")).to_have_count(0)
+                await other.goto(f"{server.url}/settings")
+                await expect(other.get_by_text("on desktops labelled nothing here or web")).to_be_visible()
+                sessions = other.get_by_role("list", name="Sessions").get_by_role("listitem")
+                await expect(sessions).to_have_count(1)
+                await expect(sessions).to_contain_text("this browser")
+                await expect(other.get_by_role("heading", name="Audit")).to_have_count(0)
+
+                await page.reload()
+                theirs = page.get_by_role("list", name="Sessions").get_by_role("listitem", name="Mia, Chrome on Linux")
+                await expect(theirs).to_contain_text("127.0.0.1")
+                await theirs.get_by_role("button", name=re.compile("^Sign out")).click()
+                await page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+                await expect(theirs).to_have_count(0)
+                await expect(other.get_by_text("Your session has ended")).to_be_visible()
+                await other.get_by_label("API key").fill(secret)
+                await other.get_by_role("button", name="Sign in").click()
+                await expect(other.get_by_role("status", name="Connection: Live")).to_be_visible()
+                complaints.forget("401")
+
+            audit = page.get_by_role("list", name="Audit").get_by_role("listitem")
+            await page.reload()
+            await expect(audit.first).to_contain_text("Mia signed in with a key")
+            await expect(audit.first).to_contain_text("browser, 127.0.0.1")
+            await expect(audit.nth(1)).to_contain_text("owner signed out: Mia")
+            await page.get_by_role("combobox", name="Kind of action").select_option("key.*")
+            await expect(audit.first).to_contain_text("Key Mia made")
+            await expect(audit).to_have_count(2)
+            await page.get_by_role("combobox", name="Who did it").select_option("local")
+            await expect(audit).to_have_count(1)
+            await expect(audit).to_contain_text("local Key tests made")
