@@ -86,7 +86,7 @@ def screens(ids: dict[str, str]) -> list[tuple[str, str, Opening | None]]:
         ("prompt", f"/tasks/{ids['report']}", None),
         ("reject form", f"/tasks/{ids['report']}", _reject),
         ("approvals", "/approvals", None),
-        ("an approval", f"/approvals?task={ids['report']}", None),
+        ("an approval", f"/approvals/{ids['report']}", None),
         ("desktops", "/desktops", None),
         ("add desktop", "/desktops", _add_desktop),
         ("desktop", f"/desktops/{ids['desktop']}", None),

@@ -141,7 +141,7 @@ async def test_a_notification_leads_to_the_approval_in_three_taps_on_a_phone(tmp
             icon = page.locator('link[rel="icon"]')
             await expect(icon).to_have_attribute("href", re.compile(r"^data:image/svg"))
             shown = await page.evaluate(SHOWN_NOTIFICATIONS)
-            path = f"/approvals?task={task['id']}"
+            path = f"/approvals/{task['id']}"
             assert shown == [
                 {"title": "Waits for your decision", "body": "Release", "tag": task["id"], "path": path},
             ]
