@@ -40,6 +40,11 @@ async def palette(page: Page, text: str) -> None:
     await page.keyboard.type(text)
 
 
+def first_found(page: Page):
+    """What Enter would choose."""
+    return page.get_by_role("listbox", name="Found").get_by_role("option").first
+
+
 async def test_the_palette_finds_tasks_of_the_whole_log_and_places(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         task = await server.run("echo quokka", title="A task that is hard to find")
@@ -54,9 +59,7 @@ async def test_the_palette_finds_tasks_of_the_whole_log_and_places(tmp_path: Pat
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
             await page.keyboard.press("Control+k")
-            await expect(page.get_by_role("listbox", name="Found").get_by_role("option").first).to_have_text(
-                re.compile("Settings|Board")
-            )
+            await expect(first_found(page)).to_have_text(re.compile("Settings|Board"))
             await page.keyboard.press("Escape")
             await expect(page.get_by_role("dialog")).to_be_hidden()
 
@@ -72,9 +75,7 @@ async def test_the_palette_begins_with_what_the_selected_tasks_can_do(tmp_path: 
             for key in ("j", "x", "j", "x"):
                 await page.keyboard.press(key)
             await palette(page, "run")
-            await expect(page.get_by_role("listbox", name="Found").get_by_role("option").first).to_have_text(
-                re.compile("Run")
-            )
+            await expect(first_found(page)).to_have_text(re.compile("Run"))
             await page.keyboard.press("Enter")
             for name in ("one", "two"):
                 await expect(column(page, "Done").get_by_text(f"echo {name}")).to_be_visible(timeout=15_000)
@@ -140,7 +141,7 @@ async def test_a_notification_leads_to_the_approval_in_three_taps_on_a_phone(tmp
             icon = page.locator('link[rel="icon"]')
             await expect(icon).to_have_attribute("href", re.compile(r"^data:image/svg"))
             shown = await page.evaluate(SHOWN_NOTIFICATIONS)
-            path = f"/approvals?task={task['id']}"
+            path = f"/approvals/{task['id']}"
             assert shown == [
                 {"title": "Waits for your decision", "body": "Release", "tag": task["id"], "path": path},
             ]

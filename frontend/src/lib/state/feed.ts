@@ -30,7 +30,7 @@ const START_AGAIN_MS = 2_000;
 /** Events between two looks at the clock. */
 const PIECE = 100;
 
-const TYPES = ['task.*', 'approval.*', 'desktop.*', 'settings.*', 'key.*'];
+const TYPES = ['task.*', 'approval.*', 'desktop.*', 'settings.*', 'key.*', 'secret.*', 'auth.*'];
 
 export class Feed {
   #states: FeedStates;

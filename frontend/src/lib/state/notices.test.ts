@@ -19,7 +19,7 @@ const event = (type: string, payload: Record<string, unknown>, actor = 'system')
 describe('a notification', () => {
   it('tells of a task that waits for a decision, and opens the decision', () => {
     expect(noticesOf([event('approval.created', { taskId: 'tom-1' })], names)).toEqual([
-      { tag: 'tom-1', title: 'Waits for your decision', body: 'Title of tom-1', path: '/approvals?task=tom-1' },
+      { tag: 'tom-1', title: 'Waits for your decision', body: 'Title of tom-1', path: '/approvals/tom-1' },
     ]);
   });
 

@@ -34,7 +34,7 @@ function noticeOf({ type, payload, actor }: LogEvent, names: NoticeNames): Notic
       tag: payload.taskId,
       title: 'Waits for your decision',
       body: task?.title ?? 'A finished task',
-      path: `/approvals?task=${payload.taskId}`,
+      path: `/approvals/${payload.taskId}`,
     };
   }
   const end = ENDS[type];
