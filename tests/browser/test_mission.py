@@ -11,7 +11,7 @@ from tests.browser.signing_in import signed_in
 from tests.support.browser import open_browser
 from tests.support.server_process import ServerProcess, open_server
 
-LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket")
+LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RE", "ERR_SOCKET_NOT_CONNECTED", "WebSocket")
 """What Chromium says on the console when a test takes the connection away."""
 
 

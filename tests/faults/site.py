@@ -45,6 +45,7 @@ from tests.support.sshd import SshHost, open_sshd, private_text
 from tests.support.waiting import until
 
 END_SECONDS = DEADLINE_SECONDS
+HELD_BYTES = 8  # at the end of what came, that may be the beginning of a secret and wait for what follows
 TASKS = "/api/mission-control/tasks"
 WRITER = Path(writer.__file__)
 
@@ -347,8 +348,9 @@ class Site:
         return (await self.server.http.get(f"{TASKS}/{run.task_id}")).json()
 
     async def until_output(self, run: Run, size: int) -> None:
-        """Until so many bytes of it have reached the first watcher."""
-        await self.watcher.until(lambda: self.watcher.output_bytes(run.task_id) >= size, f"{size} bytes of {run.name}")
+        """Until so many bytes of it have reached the first watcher, but for an end in which a secret may begin."""
+        seen = size - min(HELD_BYTES, size // 100)
+        await self.watcher.until(lambda: self.watcher.output_bytes(run.task_id) >= seen, f"{size} bytes of {run.name}")
 
     async def until_event(self, run: Run, *types: str, **facts: Any) -> Seen:
         """The first event of a task of these types, with these facts, that reaches the first watcher."""
