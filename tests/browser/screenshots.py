@@ -138,6 +138,7 @@ async def photograph(
         "search": "/search?status=failed&order=ended",
         "nothing-found": "/search?q=no-task-has-this",
         "settings": "/settings",
+        "api": "/reference#createTask",
     }
     for suffix, size in (("", DESKTOP), ("-phone", PHONE)):
         link = (await server.local("POST", "/api/auth/links")).json()["url"]

@@ -90,7 +90,13 @@ def screens(ids: dict[str, str]) -> list[tuple[str, str, Opening | None]]:
         ("desktops", "/desktops", None),
         ("add desktop", "/desktops", _add_desktop),
         ("desktop", f"/desktops/{ids['desktop']}", None),
+        ("overview", "/overview", None),
+        ("batches", "/batches", None),
+        ("batch", f"/batches/{ids['batch']}", None),
+        ("search", "/search", None),
+        ("nothing found", "/search?q=no-task-has-this", None),
         ("settings", "/settings", None),
+        ("API", "/reference#createTask", None),
         ("no such page", "/no/such/page", None),
     ]
 

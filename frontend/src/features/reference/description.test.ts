@@ -9,7 +9,7 @@ const description: Description = {
       post: {
         operationId: 'runTask',
         summary: 'Run a task.',
-        description: 'It waits where its desktop is full.\n\nNeeds the role operator.',
+        description: 'It `waits` where its desktop is full.\n\nNeeds the role operator.',
         tags: ['tasks'],
         parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }],
         requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Run' } } } },
@@ -28,7 +28,7 @@ const description: Description = {
         properties: {
           kind: { enum: ['fast', 'slow'] },
           times: { type: 'integer', minimum: 1, maximum: 9 },
-          note: { anyOf: [{ type: 'string' }, { type: 'null' }], default: null },
+          note: { anyOf: [{ type: 'string', maxLength: 80 }, { type: 'null' }], default: null },
         },
       },
     },
@@ -57,7 +57,7 @@ test('types and bounds are words', () => {
   expect(fields.map(([name, of, isNeeded]) => [name, typeWords(of), boundsOf(of), isNeeded])).toEqual([
     ['kind', '"fast" or "slow"', '', true],
     ['times', 'whole number', '1 to 9', true],
-    ['note', 'text or null', '', false],
+    ['note', 'text or null', 'at most 80 characters', false],
   ]);
   expect(typeWords({ type: 'array', items: { $ref: '#/components/schemas/Run' } })).toBe('list of Run');
 });

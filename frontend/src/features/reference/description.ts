@@ -74,6 +74,9 @@ export interface Call {
   messages: Schema[];
 }
 
+/** Without the marks of Markdown, of which these texts have only the one for code. */
+const plain = (text: string): string => text.replaceAll('`', '');
+
 const ERROR_LINE = /^`(\w+)`: (.*)$/;
 
 /** Every call of the API, in the order of its description. */
@@ -92,8 +95,8 @@ function callOf(path: string, method: string, operation: Operation): Call {
     method: socket ? 'SOCKET' : method.toUpperCase(),
     path,
     about: operation.tags[0] ?? '',
-    summary: operation.summary,
-    notes: operation.description.split('\n\n').filter(Boolean),
+    summary: plain(operation.summary),
+    notes: operation.description.split('\n\n').filter(Boolean).map(plain),
     parameters: operation.parameters,
     body: operation.requestBody?.content['application/json']?.schema ?? null,
     answer: {
@@ -175,7 +178,8 @@ export function typeWords(schema: Schema): string {
 /** What bounds a value, in words. */
 export function boundsOf(schema: Schema): string {
   const bounds: string[] = [];
-  const { minimum, maximum, minLength, maxLength, maxItems } = schema;
+  const [only, ...others] = (schema.anyOf ?? [schema]).filter((one) => one.type !== 'null');
+  const { minimum, maximum, minLength, maxLength, maxItems } = (others.length === 0 && only) || schema;
   if (minimum !== undefined && maximum !== undefined) bounds.push(`${minimum} to ${maximum}`);
   else if (minimum !== undefined) bounds.push(`${minimum} or more`);
   else if (maximum !== undefined) bounds.push(`at most ${maximum}`);
