@@ -52,11 +52,12 @@ def wholes(reads: list[tuple[Stream, bytes]]) -> dict[Stream, bytes]:
     return found
 
 
+def shown_by_feeding(cutter: OutputCutter, reads: list[tuple[Stream, bytes]]) -> list[Piece]:
+    return [piece for ms, (stream, data) in enumerate(reads) for piece in cutter.feed(stream, data, ms)]
+
+
 def shown_by(cutter: OutputCutter, reads: list[tuple[Stream, bytes]]) -> list[Piece]:
-    pieces: list[Piece] = []
-    for ms, (stream, data) in enumerate(reads):
-        pieces += cutter.feed(stream, data, ms)
-    return pieces + cutter.finish()
+    return shown_by_feeding(cutter, reads) + cutter.finish()
 
 
 def slowly_masked(data: bytes, secrets: list[str]) -> bytes:
@@ -216,6 +217,26 @@ def test_a_secret_around_another_stream_is_masked_and_the_order_stays() -> None:
         ("stderr", 3, b"warning\n"),
         ("stdout", 11, b"****\n"),
     ]
+
+
+def test_a_secret_whose_rest_waits_behind_the_other_stream_is_not_given_in_part():
+    patterns = Patterns(["AAAA A"])
+    reads: list[tuple[Stream, bytes]] = [("stderr", b"A"), ("stdout", b"A"), ("stderr", b"AAA A")]
+    cutter = OutputCutter(patterns=lambda: patterns)
+    assert shown_by_feeding(cutter, reads) == [], "the end of stdout may become a secret, and stderr's is one"
+    assert cutter.position == RunPosition()
+    assert [(piece.stream, piece.data) for piece in cutter.finish()] == [
+        ("stderr", b"*"),
+        ("stdout", b"A"),
+        ("stderr", b"*****"),
+    ]
+
+
+def test_an_agents_secret_that_shares_its_bytes_with_what_is_held_is_not_given_in_part():
+    masker = ProgressMasker(lambda: Patterns(["AAAAAA"]))
+    items = [Progress(kind="text", up_to=up_to, text=text) for up_to, text in ((0, "AAAAA"), (1, "A"), (1, "A"))]
+    assert masker.feed(items[:1]) + masker.feed(items[1:]) == []
+    assert [item.text for item in masker.finish()] == ["*****", "*", "A"]
 
 
 @given(SECRETS, st.data())

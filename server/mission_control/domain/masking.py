@@ -281,22 +281,50 @@ class Masker:
 
     def _show_first(self) -> list[Given]:
         self._streams[self._order[0].stream].show()
-        return self._give()
+        return self._give(is_late=True)
 
-    def _give(self) -> list[Given]:
+    def _give(self, *, is_late: bool = False) -> list[Given]:
+        """What is decided, up to a place where another masker can go on; what `is_late` is given in any case."""
+        decided = self._decided()
+        if not is_late:
+            decided = decided[: self._apart_from_secrets(decided)]
         given: list[Given] = []
-        while self._order:
-            chunk = self._order[0]
-            held = self._streams[chunk.stream]
-            if not held.ready:
-                break
-            data, ranges = held.take(chunk.size)
+        for chunk, size in decided:
+            data, ranges = self._streams[chunk.stream].take(size)
             given.append(Given(chunk.stream, data, chunk.ms, ranges))
-            chunk.size -= len(data)
-            if chunk.size:
-                break
-            del self._order[0]
+            chunk.size -= size
+        self._order = [chunk for chunk in self._order if chunk.size]
         return given
+
+    def _decided(self) -> list[tuple[_Chunk, int]]:
+        """How much of each chunk is decided, in order of arrival, up to the first that is not wholly."""
+        decided: list[tuple[_Chunk, int]] = []
+        left = {stream: len(held.ready) for stream, held in self._streams.items()}
+        for chunk in self._order:
+            size = min(chunk.size, left[chunk.stream])
+            left[chunk.stream] -= size
+            if size:
+                decided.append((chunk, size))
+            if size < chunk.size:
+                break
+        return decided
+
+    def _apart_from_secrets(self, decided: list[tuple[_Chunk, int]]) -> int:
+        """How many of these end where no stream is within something masked: its rest may wait behind another stream."""
+        if not any(held.ranges for held in self._streams.values()):
+            return len(decided)
+        count, within = 0, set[Stream]()
+        taken: dict[Stream, int] = {"stdout": 0, "stderr": 0, "response": 0}
+        for place, (chunk, size) in enumerate(decided, 1):
+            stream = chunk.stream
+            taken[stream] += size
+            if any(at < taken[stream] < to for at, to in self._streams[stream].ranges):
+                within.add(stream)
+            else:
+                within.discard(stream)
+            if not within:
+                count = place
+        return count
 
 
 class ProgressMasker:
@@ -308,6 +336,7 @@ class ProgressMasker:
     def __init__(self, patterns: Callable[[], Patterns]) -> None:
         self._patterns = patterns
         self._ready: list[Progress] = []
+        self._joined: list[bool] = []  # for each of those: whether a secret goes on in the next one
         self._run: list[Progress] = []  # pieces of one text
         self.count = 0  # secrets that were masked
 
@@ -321,6 +350,7 @@ class ProgressMasker:
                 self._settle(patterns, is_end=True)
             if text_of(item) is None:
                 self._ready.append(self._mask(item, patterns))
+                self._joined.append(False)
             else:
                 self._run.append(item)
         self._settle(patterns)
@@ -348,13 +378,16 @@ class ProgressMasker:
         for index, item in enumerate(self._run[:count]):
             piece = shown[ends[index] : ends[index + 1]]
             self._ready.append(with_piece(item, piece.decode(errors="surrogatepass")) if found else item)
+            self._joined.append(any(at < ends[index + 1] < to for at, to in found))
         del self._run[:count]
 
     def _take(self) -> list[Progress]:
-        ready = len(self._ready)
-        while self._run and ready and self._ready[ready - 1].up_to >= self._run[0].up_to:
-            ready -= 1
-        taken, self._ready = self._ready[:ready], self._ready[ready:]
+        """What is ready, but for what must come together with something that is not: another server may go on there."""
+        up_to = [item.up_to for item in (*self._ready, *self._run[:1])]
+        end = len(self._ready)
+        while 0 < end < len(up_to) and (self._joined[end - 1] or up_to[end - 1] >= up_to[end]):
+            end -= 1
+        taken, self._ready, self._joined = self._ready[:end], self._ready[end:], self._joined[end:]
         return taken
 
     def _mask(self, item: Progress, patterns: Patterns) -> Progress:
