@@ -62,12 +62,6 @@ export class Reading<T> {
     this.#timer = setTimeout(this.load, Math.max(0, this.#readAt + REFRESH_MS - Date.now()));
   }
 
-  /** Another question: its answer is not here yet. */
-  forget(): void {
-    this.#data = null;
-    this.#problem = null;
-  }
-
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
