@@ -218,6 +218,23 @@ async def test_a_server_that_is_killed_under_an_open_page_leaves_it_with_the_tex
                     assert shown + "\n" == await again.output(str(task["id"]))
 
 
+async def test_output_goes_on_being_followed_while_the_window_changes_its_size(tmp_path: Path):
+    gate = tmp_path / "gate"
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        content = f"seq 500; i=500; until [ -e {gate} ]; do i=$((i+1)); echo $i; sleep 0.01; done; echo end"
+        task = await server.run(content)
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            for height in (1100, 400) * 8:
+                await page.set_viewport_size({"width": 900, "height": height})
+                await page.evaluate("() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
+            gate.touch()
+            await server.ended(str(task["id"]))
+            await expect(row(page, "end")).to_be_visible()
+            await expect(page.get_by_role("button", name=re.compile("new line"))).to_have_count(0)
+
+
 async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on_demand(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()

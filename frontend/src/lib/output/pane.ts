@@ -101,10 +101,7 @@ export class OutputPane {
     scroller.append(this.#spacer);
     this.#looks = { timeOf: null, expanded: new Set(), surface: this.#surface(), lossBefore: () => null };
     this.#rows = new Rows(this.#box, output.pages, this.#looks);
-    this.#observer = new ResizeObserver(() => {
-      this.#view.setHeight(scroller.clientHeight);
-      this.changed();
-    });
+    this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(scroller);
     this.#view.setHeight(scroller.clientHeight);
     this.#listen();
@@ -484,12 +481,16 @@ export class OutputPane {
     this.#paint();
   };
 
+  /** Where the view became larger the browser moves what is in it, and says so now or later: nobody scrolled. */
+  #resized(): void {
+    this.#view.setHeight(this.#scroller.clientHeight);
+    this.#view.settled(this.#scroller.scrollTop);
+    this.changed();
+  }
+
   #scrolled(): void {
     if (this.#scroller.clientHeight !== this.#view.height) {
-      // The view itself became larger and the browser moved what is in it: nobody scrolled.
-      this.#view.setHeight(this.#scroller.clientHeight);
-      this.#view.settled(this.#scroller.scrollTop);
-      this.changed();
+      this.#resized();
       return;
     }
     const wasFollowing = this.#view.following;
