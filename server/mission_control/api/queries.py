@@ -171,6 +171,8 @@ class StopQuery(Value, frozen=True, forbid_unknown_fields=True):
 
 def decode_query(request: Request, kind: type[Any]) -> Any:
     """The parameters of a request. Raises Refused with `/name` of what is wrong."""
+    if kind is NoQuery and not request.scope["query_string"]:
+        return _NO_QUERY
     values: dict[str, object] = {}
     lists = _lists(kind)
     errors: list[FieldError] = []
@@ -185,7 +187,7 @@ def decode_query(request: Request, kind: type[Any]) -> Any:
             values[name] = text
         if len(text) > VALUE_CHARACTERS_MAX:
             errors.append(FieldError(f"/{name}", f"is longer than {VALUE_CHARACTERS_MAX} characters"))
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    known = {field.encode_name for field in _fields(kind)}
     for name in values:
         if name not in known:
             allowed = ", ".join(sorted(known)) or "none"
@@ -196,19 +198,21 @@ def decode_query(request: Request, kind: type[Any]) -> Any:
         query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(*explain(str(error))) from None
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.encode_name in values and getattr(query, field.name) is None:  # the text "null" is no value
             raise invalid(f"/{field.encode_name}", "is null; leave it out instead")
     return query
+
+
+_NO_QUERY = NoQuery()
+_fields = cache(msgspec.structs.fields)
 
 
 @cache
 def _lists(kind: type[Any]) -> frozenset[str]:
     """The parameters that take several values."""
     hints = get_type_hints(kind)
-    return frozenset(
-        field.encode_name for field in msgspec.structs.fields(kind) if get_origin(hints[field.name]) is tuple
-    )
+    return frozenset(field.encode_name for field in _fields(kind) if get_origin(hints[field.name]) is tuple)
 
 
 def event_types(patterns: Iterable[str]) -> frozenset[str] | None:

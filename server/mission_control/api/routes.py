@@ -109,12 +109,14 @@ class Routes:
     def access_of(self, scope: Scope) -> Access:
         """What the scope's route needs; where there is none, whoever asks is told so."""
         try:
-            return self._find(scope)[0].access
+            scope["state"]["route"] = found = self._find(scope)
+            return found[0].access
         except Refused:
             return "public"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route, scope["path_params"] = self._find(scope)
+        found: tuple[Route, dict[str, str]] | None = scope["state"].get("route")
+        route, scope["path_params"] = found or self._find(scope)
         principal: Principal | None = scope["state"]["principal"]
         if principal is not None and principal.labels:
             await _check_reach(route, HTTPConnection(scope))

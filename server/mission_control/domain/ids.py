@@ -8,11 +8,16 @@ from __future__ import annotations
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u
 TIME_CHARACTERS = 12  # 60 bits of microseconds reach the year 38,500
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]  # 10 bits at a time
 ENTROPY_BYTES = 8
 
 
 def _base32(number: int, characters: int) -> str:
-    return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(characters)))
+    pairs: list[str] = []
+    for place in range(0, characters, 2):
+        pairs.append(_PAIRS[number >> 5 * place & 1023])
+    pairs.reverse()
+    return "".join(pairs)[-characters:]
 
 
 def make_id(prefix: str, at_us: int, entropy: bytes) -> str:

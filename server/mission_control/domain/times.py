@@ -8,10 +8,15 @@ from functools import lru_cache
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(64)  # the events of one commit have one time
 def rfc3339(at_us: int) -> str:
     """Microseconds since 1970 as `2026-03-01T12:00:00.000000Z`."""
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, us = divmod(at_us, 1_000_000)
+    return f"{_to_the_second(seconds)}.{us:06d}Z"
+
+
+@lru_cache(64)  # most times are of the present second
+def _to_the_second(at: int) -> str:
+    return (_EPOCH + timedelta(seconds=at)).isoformat()[:19]
 
 
 def microseconds(time: str) -> int:

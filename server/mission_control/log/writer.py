@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import aiosqlite
@@ -30,14 +32,13 @@ from .projections import upserts
 STATE_TRANSACTION_BYTES_MAX = 8 * 1024 * 1024  # the largest request fits into one transaction
 FREE_CHECK_US = 250_000  # how old a reading of the free disk space may be
 
-"""Errors after which the handle can still be trusted: nothing of the transaction is on the disk."""
-
 PROBE_SECONDS = 5.0  # between two looks at a disk that refused, when nobody else writes
 _PROBE = Statement("update meta set value = value where name = 'log_id'", ())
 
 _NOTHING_CHANGED = "Nothing was changed."
 _OUTCOME_UNKNOWN = "Whether this was recorded shows when the server is back."
 
+ROWS_MAX = 64  # in one statement
 TRANSACTION = "transaction"  # what `WritingConnection` executes in place of a statement
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -70,9 +71,23 @@ class WritingConnection(sqlite3.Connection):
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql is not TRANSACTION:
             return super().execute(sql, parameters)
-        for statement, rows in cast(list[tuple[str, Iterable[Any]]], parameters):
-            super().executemany(statement, rows)
-        return super().execute("commit")
+        for statement, rows in cast(list[tuple[str, Iterable[Sequence[Any]]]], parameters):
+            waiting = list(rows)
+            while waiting:
+                # Each call gives the interpreter away and waits to have it back: a call for many rows waits once.
+                count = 1 << min(len(waiting), ROWS_MAX).bit_length() - 1
+                super().execute(_repeated(statement, count), [value for row in waiting[:count] for value in row])
+                del waiting[:count]
+        return super().execute("commit" if self.in_transaction else "select 1")  # where nothing changed
+
+
+@cache
+def _repeated(statement: str, count: int) -> str:
+    """The statement for so many rows, a power of two: few texts, which SQLite then has to read once."""
+    if count == 1:
+        return statement
+    before, values, after = re.split(r"(\([?, ]+\))", statement)
+    return before + ", ".join([values] * count) + after
 
 
 class _Rows:

@@ -233,7 +233,9 @@ async def _scan(
             if await is_gone():
                 raise NobodyWaits
             await take(lambda events=events: list(reader.feed(filter(None, map(part_of, events)))))
-            if time.monotonic() > ends and reader.line > wanted.start:  # however slow the machine, each call comes further
+            if (
+                time.monotonic() > ends and reader.line > wanted.start
+            ):  # however slow the machine, each call comes further
                 return Found(total=total, lines=found, scanned_to=reader.line, complete=False)
     if is_over:
         await take(lambda: list(reader.rest()))
