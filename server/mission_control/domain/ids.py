@@ -13,11 +13,8 @@ ENTROPY_BYTES = 8
 
 
 def _base32(number: int, characters: int) -> str:
-    pairs: list[str] = []
-    for place in range(0, characters, 2):
-        pairs.append(_PAIRS[number >> 5 * place & 1023])
-    pairs.reverse()
-    return "".join(pairs)[-characters:]
+    last = characters + characters % 2 - 2
+    return "".join([_PAIRS[number >> 5 * place & 1023] for place in range(last, -1, -2)])[-characters:]
 
 
 def make_id(prefix: str, at_us: int, entropy: bytes) -> str:
