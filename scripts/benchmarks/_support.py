@@ -43,11 +43,12 @@ DEADLINE_SECONDS = 120
 Measured = dict[str, Any]
 
 
-def options_of(doc: str | None, **defaults: int) -> argparse.Namespace:
-    """The options of a benchmark: `--json`, and a whole number for each of `defaults`."""
+def options_of(doc: str | None, **defaults: int | str) -> argparse.Namespace:
+    """The options of a benchmark: `--json`, and a value of the same kind for each of `defaults`."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"default {default}")
+        flag, explained = f"--{name.replace('_', '-')}", f"default {default or 'none'}"
+        parser.add_argument(flag, type=type(default), default=default, help=explained)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser.parse_args()
 
