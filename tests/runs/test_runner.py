@@ -9,6 +9,8 @@ import pytest
 
 from mission_control.control.door import open_control
 from mission_control.domain.desktops import DesktopEdit, NewOutpost, SshEdit
+from mission_control.domain.errors import Refused
+from mission_control.domain.filters import Filter
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import Error
 from mission_control.log.vault import Vault
@@ -25,6 +27,7 @@ from tests.support.chat_endpoint import (
 )
 from tests.support.processes import is_alive, processes_with
 from tests.support.proxy import open_proxy
+from tests.support.server import full_disk
 from tests.support.sshd import SshHost, key
 from tests.support.waiting import until
 from tests.support.world import MIA, open_sshd, open_world, with_agent
@@ -87,6 +90,33 @@ async def test_more_tasks_than_places_wait_in_the_order_in_which_they_were_start
         gate.touch()
         ends = [(await world.ended(task)).executed_at or "" for task in (first, second, third)]
         assert ends == sorted(ends)
+
+
+async def test_that_a_run_begins_goes_into_the_commit_that_started_it(tmp_path: Path):
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        task = await world.ended(await world.run(await world.add_desktop(host), "true"))
+        page = await world.control.log.read_after(0, Filter(task_id=task.id))
+        committed = {event.type: event.at_us for event in page.events}
+        assert committed["task.started"] == committed["task.phase"] < committed["task.completed"]
+
+
+async def test_a_start_that_the_log_refuses_reaches_no_desktop_and_can_be_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mark = tmp_path / "mark"
+    async with open_sshd() as host, open_world(tmp_path) as world:
+        desktop = await world.add_desktop(host)
+        new = NewTask(type="command", content=f"echo once >> {mark}", desktop_id=desktop.id)
+        (task,) = await world.control.tasks.create([new], MIA)
+        with full_disk(monkeypatch), pytest.raises(Refused) as refused:
+            await world.control.tasks.run(task.id, MIA)
+        assert refused.value.code == "log_unavailable"
+        assert (await world.task(task)).status == "pending"
+        assert (await world.ended(await world.run(desktop, "true"))).status == "done"
+        assert not mark.exists()
+        await world.control.tasks.run(task.id, MIA)
+        assert (await world.ended(task)).status == "done"
+        assert mark.read_text() == "once\n"
 
 
 async def test_a_queued_task_is_cancelled_at_once_and_never_runs(tmp_path: Path):

@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import anyio
@@ -50,7 +51,17 @@ class Journal:
         self._rebuilding = anyio.Lock()
         self._newest: asyncio.Future[int] | None = None  # the last append: once it is decided, all before it are
         self.state = State()
+        self._listeners: list[Callable[[tuple[Event, ...]], None]] = []
         log.on_refusal(self._void)
+
+    @contextmanager
+    def telling(self, listener: Callable[[tuple[Event, ...]], None]) -> Generator[None]:
+        """Tell of events when their place in the order is taken, before they are durable: they may turn out void."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def now(self) -> str:
         """The present time as it goes on the wire."""
@@ -146,6 +157,8 @@ class Journal:
                 raise
             appended.add_done_callback(lambda done: self._settled(rows) if done.exception() is None else None)
             self._newest = appended
+            for listener in self._listeners:
+                listener(events)
         elif appended is None or appended.done():
             return self.log.head
         try:  # where nothing changes, the answer may still rest on what is not durable yet

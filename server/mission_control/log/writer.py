@@ -165,6 +165,7 @@ class Writer:
                     await self._wake.wait()
                 if not self._wake.is_set():
                     self._probe()
+                await asyncio.sleep(0)  # whoever is about to give something in this moment is taken along
                 self._wake.clear()
                 while group := self._take():
                     await self._commit(group)

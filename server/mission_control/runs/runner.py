@@ -23,7 +23,7 @@ from ..control.journal import until_taken
 from ..control.secrets import SecretMissing
 from ..domain.entities import Agent, Task
 from ..domain.errors import NOT_FOUND, Refused
-from ..domain.events import Event, TaskNote, decode_event
+from ..domain.events import Event, TaskNote, TaskStarted, decode_event
 from ..domain.filters import Filter, types_of
 from ..domain.output import OutputCutter, RunPosition
 from ..domain.tasks import RunEnd
@@ -131,6 +131,15 @@ class Runner:
         finally:
             self.is_alive = False
 
+    def begin_ahead(self, events: tuple[Event, ...]) -> None:
+        """Prepare what has just been decided, while it is made durable; nothing is asked of a desktop before.
+
+        What says that a run begins then goes into the same commit. Where the log refuses, it is refused with it.
+        """
+        for event in events:
+            if isinstance(event, TaskStarted):
+                self._take_note(event.TYPE, event.task_id, event.desktop_id)
+
     def _take_note(self, type: str, task_id: str | None, desktop_id: str | None) -> None:
         assert desktop_id is not None, "every event watched here names its desktop"
         if type == "task.started":
@@ -156,7 +165,8 @@ class Runner:
             task_id = next(iter(queue))
             del queue[task_id]
             task = state.tasks.get(task_id)
-            if task is not None and task.status == "running" and task.phase == "queued":
+            is_waiting = task is not None and task.status == "running" and task.phase == "queued"
+            if is_waiting and task_id not in running:
                 running.add(task_id)
                 self._group.start_soon(self._run, task_id, desktop_id)
 
@@ -616,5 +626,6 @@ async def open_runner(
         after = control.log.head
         await runner.recover()
         group.start_soon(runner.follow_the_log, after)
-        yield runner
+        with control.journal.telling(runner.begin_ahead):
+            yield runner
         group.cancel_scope.cancel()
