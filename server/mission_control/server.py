@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import shutil
@@ -45,6 +46,8 @@ RUNS_NAMED_MAX = 10
 CANCEL_SECONDS_MAX = 20  # a command may take 5 s to end by itself, and some to be killed
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2, the oldest that is spoken; those of TLS 1.3 are all good
 GRACE_SECONDS = 5  # for answers that are under way when the server stops
+COLLECT_AFTER = 10_000, 20, 20  # objects, and collections of the younger generation
+SWITCH_SECONDS = 0.0005  # a tenth of Python's own
 
 _logger = structlog.get_logger(__name__)
 
@@ -135,6 +138,7 @@ async def _serve(config: Config) -> None:
             async with anyio.create_task_group() as group:
                 for server, bound in servers:
                     group.start_soon(lambda server=server, bound=bound: server.serve(sockets=[bound]))
+                _shorten_pauses()
                 _greet(config, control, address)
                 with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                     await anext(signals)
@@ -147,6 +151,17 @@ async def _serve(config: Config) -> None:
                 for server, _ in servers:
                     server.should_exit = True
             background.cancel_scope.cancel()
+
+
+def _shorten_pauses() -> None:
+    """Keep everybody's waits for Python itself short.
+
+    The collector stops all threads for as long as it looks through what there is: what was loaded up to now stays
+    anyway. A thread that wants the interpreter, such as the log's writer, has it when another is done or this is over.
+    """
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 async def _cancel_runs(control: Control, runner: Runner) -> None:
