@@ -1,8 +1,9 @@
 """Carries out what the log says: starts tasks when their desktop has a place, stops what is to be cancelled.
 
-It is a reader of the log like any other, and prepares what has just been decided. A task that was started waits in its desktop's queue; at most
-`maxConcurrentTasks` run there at once, in the order in which they were started. What was running when the server went
-away is taken up again where the log ends; only what ran without an outpost is lost, and said to be.
+It is a reader of the log like any other, and prepares what has just been decided. A task that was started waits in its
+desktop's queue; at most `maxConcurrentTasks` run there at once, in the order in which they were started. What was
+running when the server went away is taken up again where the log ends; only what ran without an outpost is lost, and
+said to be.
 """
 
 from __future__ import annotations
