@@ -150,6 +150,8 @@ def test_an_edit_is_checked_like_a_new_task():
         ({"labels": ("a", "a")}, "/labels"),
         ({"labels": ("",)}, "/labels"),
         ({"labels": ("a\nb",)}, "/labels"),
+        ({"labels": ("\u200d",)}, "/labels"),
+        ({"labels": ("a\u202eb",)}, "/labels"),
         ({"labels": tuple(map(str, range(limits.LABELS_MAX + 1)))}, "/labels"),
         ({"timeout_seconds": 0}, "/timeoutSeconds"),
         ({"timeout_seconds": limits.TIMEOUT_SECONDS_MAX + 1}, "/timeoutSeconds"),
@@ -172,9 +174,10 @@ def test_what_cannot_be_a_task_is_refused_with_the_field_that_is_wrong(given: di
         {"content": "x" * limits.COMMAND_BYTES_MAX},
         {"content": "printf '%s' \"$(id)\" `x` $'\\t' <<EOF\n\u202e💥\nEOF"},
         {"type": "prompt", "content": "x" * limits.PROMPT_BYTES_MAX},
+        {"labels": ("👩\u200d💻", "می\u200cرود", "क्\u200dष")},
     ],
 )
-def test_any_text_within_its_limit_can_be_content(given: dict[str, Any]):
+def test_text_of_any_script_within_its_limit_can_be_content_and_label(given: dict[str, Any]):
     assert tasks.problems_of(new_task(**given)) == []
 
 

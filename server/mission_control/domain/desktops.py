@@ -73,7 +73,7 @@ from .shapes import (
     Username,
 )
 from .tasks import cancel, labels_problem
-from .values import Error, Time, Value
+from .values import Error, Time, Value, is_name
 
 
 class NewAuth(Value, forbid_unknown_fields=True, tag_field="kind", frozen=True, kw_only=True):
@@ -295,7 +295,7 @@ def _directory_problem(directory: str) -> str | None:
 
 
 def _name_problem(name: str) -> str | None:
-    if not name.strip() or len(name) > limits.NAME_CHARACTERS_MAX or not name.isprintable():
+    if not is_name(name, limits.NAME_CHARACTERS_MAX):
         return f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters"
     return None
 

@@ -19,7 +19,7 @@ from .events import Event, KeyCreated, KeyRevoked
 from .shapes import Labels, Name
 from .tasks import labels_problem
 from .times import microseconds, rfc3339
-from .values import Role, Time, Value
+from .values import Role, Time, Value, is_name
 
 PREFIX = "mc_k_"
 KEY_BYTES = 32
@@ -47,7 +47,7 @@ def digest(secret: str) -> bytes:
 
 def create(new: NewKey, *, id: str, secret: str, at: Time) -> list[Event]:
     """A new key. One that is restricted to desktops is no admin: an admin could lift the restriction."""
-    if not new.name.strip() or len(new.name) > limits.NAME_CHARACTERS_MAX or not new.name.isprintable():
+    if not is_name(new.name, limits.NAME_CHARACTERS_MAX):
         raise invalid("/name", f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters")
     expires_at = new.expires_at
     if expires_at is not None:

@@ -20,7 +20,7 @@ def _shape(**facts: Any) -> Meta:
 
 PRINTABLE: Final = r"[^\p{C}\p{Z}\u00a0\u00ad]"  # two of them by name, for tools that know the classes only roughly
 BLANK: Final = r"\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as in a class
-NAME_PATTERN: Final = rf"^ *{PRINTABLE}( |{PRINTABLE})*$"
+NAME_PATTERN: Final = rf"^ *{PRINTABLE}( |{PRINTABLE}|[\u200c\u200d])*$"
 FINGERPRINT_PATTERN: Final = r"^SHA256:[A-Za-z0-9+/]{43}$"
 PYTHON_PATTERN: Final = r"^[A-Za-z0-9_./+][A-Za-z0-9_./+-]*$"  # what means itself in every shell
 _H = "[0-9A-Fa-f]{1,4}"

@@ -42,7 +42,7 @@ from .events import (
 )
 from .masking import Patterns
 from .shapes import Content, Cwd, Env, Id, Labels, SecretNames, TimeoutSeconds, Title
-from .values import Actor, Error, LeftRunning, StreamSums, Time, Usage, Value
+from .values import Actor, Error, LeftRunning, StreamSums, Time, Usage, Value, is_name
 
 Decision = Literal["approve", "reject"]
 E = TypeVar("E", TaskReview, TaskCompleted, TaskFailed, TaskCancelled)
@@ -160,7 +160,7 @@ def labels_problem(labels: Sequence[str]) -> str | None:
     if len(labels) > limits.LABELS_MAX:
         return f"are more than {limits.LABELS_MAX}"
     for label in labels:
-        if not label.strip() or len(label) > limits.LABEL_CHARACTERS_MAX or not label.isprintable():
+        if not is_name(label, limits.LABEL_CHARACTERS_MAX):
             return f"a label has 1 to {limits.LABEL_CHARACTERS_MAX} printable characters"
     if len(set(labels)) != len(labels):
         return "name one label twice"

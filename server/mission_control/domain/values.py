@@ -19,6 +19,18 @@ class Value(Struct, frozen=True, kw_only=True, rename="camel"):
     """An immutable value, camelCase on the wire."""
 
 
+JOINERS = "\u200c\u200d"
+"""They shape words of Persian and of Indian scripts, and make one emoji of several; by themselves they do not show."""
+
+
+def is_name(text: str, characters_max: int) -> bool:
+    """Whether it can stand for a thing on one line: it begins with something that shows, and nothing in it hides."""
+    shown = text.lstrip(" ")
+    if not shown or shown[0] in JOINERS or len(text) > characters_max:
+        return False
+    return all(character.isprintable() or character in JOINERS for character in shown)
+
+
 class Actor(Value, frozen=True, kw_only=True):
     """Who did it: a key, a person's session, the local administration socket, or the system itself.
 

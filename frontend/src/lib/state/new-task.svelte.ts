@@ -105,6 +105,8 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
     if (seconds === null) problems['/timeoutSeconds'] = 'A number of seconds, or for instance 10m or 2h.';
     else body.timeoutSeconds = seconds;
   }
+  // The rest belongs to commands; a draft keeps it while it is a prompt.
+  if (draft.type === 'prompt') return { body, problems };
   if (draft.cwd.trim()) body.cwd = draft.cwd.trim();
   const env: Record<string, string> = {};
   for (const line of draft.env.split('\n')) {
@@ -114,7 +116,7 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
     else problems['/env'] = `“${line.trim().slice(0, 40)}” is not of the form NAME=value.`;
   }
   if (Object.keys(env).length) body.env = env;
-  if (draft.type === 'command' && draft.secrets.length) body.secrets = draft.secrets;
+  if (draft.secrets.length) body.secrets = draft.secrets;
   return { body, problems };
 }
 

@@ -42,10 +42,11 @@ describe('a draft', () => {
     });
   });
 
-  it('names secrets for a command only', () => {
-    const named = { ...draft, secrets: ['NPM_TOKEN'] };
-    expect(bodyOf(named).body.secrets).toEqual(['NPM_TOKEN']);
-    expect(bodyOf({ ...named, type: 'prompt' }).body.secrets).toBeUndefined();
+  it('gives folder, environment and secrets to a command only', () => {
+    const full = { ...draft, cwd: '/srv', env: 'A=1', secrets: ['NPM_TOKEN'] };
+    expect(bodyOf(full).body).toMatchObject({ cwd: '/srv', env: { A: '1' }, secrets: ['NPM_TOKEN'] });
+    const prompt = { ...full, type: 'prompt' as const, env: 'not a variable' };
+    expect(bodyOf(prompt)).toEqual({ body: { type: 'prompt', content: 'make' }, problems: {} });
   });
 
   it('refuses an environment line without a name', () => {
