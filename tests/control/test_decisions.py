@@ -194,6 +194,12 @@ async def test_only_what_failed_is_retried(tmp_path: Path):
         again = (await control.journal.ready()).open_tasks()
         assert [task.retry_of for task in again] == [made[1].id, made[2].id]
         assert {task.batch_id for task in again} == {made[0].batch_id}
+        # Another time, only the retry that failed, too: each desktop is asked once.
+        await control.tasks.run(again[0].id, ALICE)
+        await control.tasks.enter_phase(again[0].id, "starting")
+        await control.tasks.finish(again[0].id, FAILED)
+        applied = await control.tasks.retry_failed([task.id for task in (*made, *again)], ALICE)
+        assert applied.applied == [again[0].id]
 
 
 async def test_a_rejected_prompt_continues_in_its_session_with_what_was_said(tmp_path: Path):

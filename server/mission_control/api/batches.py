@@ -157,7 +157,7 @@ async def cancel_batch(request: Request) -> Response:
 
 
 async def retry_failed(request: Request) -> Response:
-    """A new pending task, in the same batch, for every failed or cancelled one."""
+    """A new pending task, in the same batch, for every failed or cancelled one that has none yet."""
     tasks, actor = services_of(request).control.tasks, principal_of(request).actor
     return _applied(await tasks.retry_failed(await _ids(request), actor, remember=remembering(request, _applied)))
 

@@ -215,11 +215,15 @@ class Tasks:
     async def retry_failed(
         self, ids: Sequence[str], actor: Actor, *, remember: Remember[Applied] | None = None
     ) -> Applied:
-        """A new pending task for every failed or cancelled one of several, in the same batch."""
+        """A new pending task for every failed or cancelled one of several, in the same batch.
+
+        What has its retry among them is passed over: if that failed, too, it is the one that is made anew.
+        """
         made: list[str] = []
+        retried = {task.retry_of for task in await self._journal.tasks(tuple(dict.fromkeys(ids)))}
 
         def decide(task: Task, ahead: int) -> list[Event]:
-            if task.status not in ("failed", "cancelled") or task.archived:
+            if task.status not in ("failed", "cancelled") or task.archived or task.id in retried:
                 return []
             self._refuse_removed(task)
             made.append(self._journal.new_id("task", ahead))

@@ -63,10 +63,12 @@ class NewTask {
   draft = $state<Draft>({ ...EMPTY_DRAFT });
   #isKept = true;
 
-  /** Opens the dialog: with what is given, or with the kept draft. */
-  show(prefill?: Prefill, fallback: Partial<Draft> = {}): void {
+  /** Opens the dialog: with what is given, and perhaps for several desktops; or with the kept draft. */
+  show(prefill?: Prefill, choice: Partial<Draft> = {}): void {
     this.#isKept = !prefill;
-    this.draft = prefill ? draftOf(prefill) : { ...EMPTY_DRAFT, ...fallback, ...readStored<Partial<Draft>>(KEY) };
+    this.draft = prefill
+      ? { ...draftOf(prefill), ...choice }
+      : { ...EMPTY_DRAFT, ...choice, ...readStored<Partial<Draft>>(KEY) };
     this.isOpen = true;
   }
 
