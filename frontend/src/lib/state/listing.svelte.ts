@@ -1,4 +1,5 @@
 // A list that the server gives in pages: the newest is kept fresh, further ones are read when somebody asks for them.
+import { untrack } from 'svelte';
 import type { Answer } from '../api/client';
 import { nextLink } from '../api/links';
 import type { Problem } from '../api/types';
@@ -8,6 +9,8 @@ interface Page<T> {
   items: T[];
   total: number;
   next: string | null;
+  /** Which question it answers. */
+  question: number;
 }
 
 export class Listing<T extends { id: string }> {
@@ -15,7 +18,7 @@ export class Listing<T extends { id: string }> {
   readonly #read: (path: string) => Promise<Answer<T[]>>;
   #older = $state.raw<{ items: T[]; next: string | null } | null>(null);
   #isLoadingMore = $state(false);
-  #restarts = 0;
+  #question = $state(0);
   readonly #items = $derived.by(() => {
     const first = this.#newest.data?.items ?? [];
     const known = new Set(first.map(({ id }) => id));
@@ -26,8 +29,10 @@ export class Listing<T extends { id: string }> {
   constructor(first: (signal: AbortSignal) => Promise<Answer<T[]>>, further: (path: string) => Promise<Answer<T[]>>) {
     this.#read = further;
     this.#newest = new Reading(async (signal) => {
+      const question = untrack(() => this.#question);
       const { data, total, headers } = await first(signal);
-      return { items: data, total: total ?? data.length, next: nextLink(headers.get('link')) };
+      if (!signal.aborted && question === this.#question) this.#keepPushedOut(data);
+      return { items: data, total: total ?? data.length, next: nextLink(headers.get('link')), question };
     });
   }
 
@@ -63,7 +68,19 @@ export class Listing<T extends { id: string }> {
   }
 
   get #next(): string | null {
-    return this.#older ? this.#older.next : (this.#newest.data?.next ?? null);
+    const newest = this.#newest.data;
+    if (newest?.question !== this.#question) return null; // what is behind it is not known yet
+    return this.#older ? this.#older.next : newest.next;
+  }
+
+  /** What new items push out of the newest page stands before the further ones; where too many came, those are let go. */
+  #keepPushedOut(newest: readonly T[]): void {
+    if (!this.#older) return;
+    const before = this.#newest.data?.items ?? [];
+    const named = new Set(newest.map(({ id }) => id));
+    const lastKept = before.findLastIndex(({ id }) => named.has(id));
+    const pushedOut = before.slice(lastKept + 1);
+    this.#older = lastKept < 0 ? null : { ...this.#older, items: [...pushedOut, ...this.#older.items] };
   }
 
   load = (): Promise<void> => this.#newest.load();
@@ -75,7 +92,7 @@ export class Listing<T extends { id: string }> {
 
   /** Another question: its first page, and none of the further ones of the question before. */
   restart(): void {
-    this.#restarts += 1;
+    this.#question += 1;
     this.#older = null;
     this.load();
   }
@@ -84,10 +101,10 @@ export class Listing<T extends { id: string }> {
   more = async (): Promise<void> => {
     if (!this.#next || this.#isLoadingMore) return;
     this.#isLoadingMore = true;
-    const restarts = this.#restarts;
+    const question = this.#question;
     try {
       const { data, headers } = await this.#read(this.#next);
-      if (restarts !== this.#restarts) return;
+      if (question !== this.#question) return;
       this.#older = { items: [...(this.#older?.items ?? []), ...data], next: nextLink(headers.get('link')) };
     } finally {
       this.#isLoadingMore = false;
