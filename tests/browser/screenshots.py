@@ -141,7 +141,7 @@ async def photograph(
         "api": "/reference#createTask",
     }
     for suffix, size in (("", DESKTOP), ("-phone", PHONE)):
-        link = (await server.local("POST", "/api/auth/links")).json()["url"]
+        link = await server.another_link()
         async with signed_in(browser, link, size=size, scheme=scheme) as page:
             for name, path in screens.items():
                 await page.goto(server.url + path)

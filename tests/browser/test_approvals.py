@@ -79,7 +79,7 @@ async def test_from_a_link_on_a_phone_one_tap_approves(tmp_path: Path):
             await expect(page.get_by_role("button", name="Undo")).to_be_visible()
             await expect(page.get_by_role("button", name="Undo")).to_be_hidden(timeout=10_000)
         assert (await server.ended(task))["status"] in ("review", "done")
-        async with signed_in(browser, (await server.local("POST", "/api/auth/links")).json()["url"]) as page:
+        async with signed_in(browser, await server.another_link()) as page:
             await page.goto(f"{server.url}/approvals/{task}")
             await expect(page.get_by_text("waits for no decision any more")).to_be_visible()
             await page.get_by_role("button", name="Open the task").click()

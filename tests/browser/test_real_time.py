@@ -41,7 +41,7 @@ async def assert_shows_the_log(page: Page, server: ServerProcess) -> None:
 async def test_two_browsers_tell_the_same_in_the_same_order(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()
-        second = (await server.local("POST", "/api/auth/links")).json()["url"]
+        second = await server.another_link()
         async with signed_in(browser, server.link) as one, signed_in(browser, second) as other:
             for page in (one, other):
                 await page.keyboard.press("]")

@@ -35,7 +35,7 @@ async def test_a_task_of_long_ago_is_found_and_its_line_has_a_link_for_others(tm
             key = server.http.headers["x-api-key"]
         await add_history(data, desktop, 300)
         async with open_server(data, key=key) as server:
-            link = (await server.local("POST", "/api/auth/links")).json()["url"]
+            link = await server.another_link()
             await pending(server, "echo hay", labels=["hay"], title="A promptless straw")
             await pending(server, "Say hay", labels=["hay"], type="prompt")
             async with signed_in(browser, link) as page:

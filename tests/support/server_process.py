@@ -48,6 +48,10 @@ class ServerProcess:
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path)
 
+    async def another_link(self) -> str:
+        """Signs one more browser in, once."""
+        return (await self.local("POST", "/api/auth/links")).json()["url"]
+
     async def desktop(self) -> dict[str, Any]:
         """The demo desktop, once it and its agent are ready."""
 

@@ -51,6 +51,7 @@ from .outpost_link import OutpostFailure, OutpostLink, open_outpost
 
 AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
 AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
+COMING_UP_SECONDS = 5.0  # that a check waits for a link that is being made; it says what it knows then
 SHELL_SECONDS_MAX = 10.0
 NEW_KEYS_SECONDS = 60.0  # between two looks at the host keys of a desktop that is not the confirmed host any more
 
@@ -149,6 +150,9 @@ class Fleet:
 
     async def check(self, desktop: Desktop) -> CheckReport:
         """Try each step of using a desktop, on a connection of its own."""
+        if desktop.status == "booting":  # confirmed or brought back a moment ago: its kept link is about to be up
+            with anyio.move_on_after(COMING_UP_SECONDS):
+                await self.has_outpost(desktop.id)
         endpoint: probe.AgentEndpoint | None = None
         try:
             target = await self._target(desktop)
@@ -160,6 +164,7 @@ class Fleet:
         steps = await probe.check(
             target, endpoint, outpost=self._check_outpost(desktop), ask=self.outpost_of(desktop.id)
         )
+        await self._note_agent(desktop, steps[-1].ok)
         return CheckReport(
             ok=probe.is_ok(steps),
             steps=tuple(CheckStep(name=one.name, ok=one.ok, detail=one.detail, ms=round(one.ms)) for one in steps),
@@ -344,6 +349,13 @@ class Fleet:
         if isinstance(failure, OutpostFailure):
             return probe.OutpostFound(False, failure.message, failure.code)
         return probe.OutpostFound(None, "Skipped: the desktop is not connected yet.")
+
+    async def _note_agent(self, checked: Desktop, is_ready: bool | None) -> None:
+        """What a check saw of an agent holds at once: who reads that it works may run a prompt."""
+        now = self._control.journal.desktop(checked.id)
+        is_same = now.agent == checked.agent and now.status in ("running", "stopped") and not now.removed_at
+        if is_same and is_ready is not None and is_ready != now.agent_ready:
+            await self._control.desktops.agent_ready(checked.id, is_ready)
 
     async def _watch_agent(self, desktop_id: str, link: Link) -> None:
         """Look at the agent again and again; only a change is an event."""
