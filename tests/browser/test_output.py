@@ -8,9 +8,15 @@ import anyio
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from mission_control.domain.events import TaskOutputGap
+from mission_control.domain.output import OutputCutter, StreamPosition
+from mission_control.domain.tasks import RunEnd
+from mission_control.log.event_log import RunRow
+from mission_control.runs.recorder import output_event
 from tests.browser.axe import violations
 from tests.browser.signing_in import signed_in
 from tests.support.browser import DESKTOP, PHONE, open_browser
+from tests.support.past import open_past
 from tests.support.server_process import ServerProcess, open_server
 from tests.support.waiting import until
 
@@ -325,3 +331,64 @@ async def test_axe_finds_nothing_in_output_with_everything_open(
             await page.get_by_role("button", name="Copy output").click()
             await page.get_by_role("menuitem", name="Copy as curl").wait_for()
             assert not await violations(page)
+
+
+async def write_a_run_with_a_hole(data: Path) -> str:
+    """Lines 1 and 2, a hole of 93 bytes, and lines 3 and 4; the task's id."""
+    async with open_past(data) as past:
+        (task,) = await past.started([await past.desktop("build-01")], "make")
+        await past.control.tasks.enter_phase(task.id, "streaming")
+        cutter = OutputCutter()
+
+        async def write(data: bytes) -> None:
+            written = [output_event(task.id, piece) for piece in cutter.feed("stdout", data, 1)]
+            await past.control.tasks.record(task, written, RunRow(task.id, cutter.position))
+
+        await write(b"one\ntwo\n")
+        gap = TaskOutputGap(task_id=task.id, start=8, to=101, reason="A disk damaged them", streams={"stdout": 101})
+        cutter.jump({"stdout": StreamPosition(101, 0)})
+        await past.control.tasks.record(task, [gap], RunRow(task.id, cutter.position))
+        await write(b"three\nfour\n")
+        await past.control.tasks.finish(task.id, RunEnd(exit_code=0, duration_ms=2_000))
+        return task.id
+
+
+async def test_a_hole_in_an_output_is_marked_where_bytes_are_missing(tmp_path: Path):
+    data = tmp_path / "data"
+    task = {"id": await write_a_run_with_a_hole(data)}
+    async with open_server(data, demo=False) as server, open_browser() as browser:
+        async with signed_in(browser, await server.another_link()) as page:
+            await show(page, server, task)
+            await expect(row(page, "four")).to_be_visible()
+            await expect(page.get_by_text("93 bytes of this output were lost")).to_contain_text("A disk damaged them")
+            after = output(page).locator(".is-after-loss")
+            await expect(after).to_have_count(1)
+            await expect(after).to_contain_text("three")
+            await expect(after.get_by_role("link")).to_have_attribute("title", "93 bytes lost before this line")
+            await page.get_by_role("link", name="before line 3").click()
+            await expect(output(page).locator(".is-marked")).to_contain_text("three")
+
+
+async def test_output_that_an_admin_removed_is_gone_from_the_open_page_and_says_so(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        secret = await recorded(server, "echo the secret plan")
+        prompt = await server.ended((await server.run("Give me a system report", "prompt"))["id"])
+        async with signed_in(browser, server.link) as page:
+            other = await page.context.new_page()
+            await show(other, server, prompt)
+            await expect(other.get_by_role("region", name="Plan").first).to_be_visible()
+            await show(page, server, secret)
+            await expect(row(page, "the secret plan")).to_be_visible()
+            for task in (secret, prompt):
+                (await server.http.delete(f"/api/mission-control/tasks/{task['id']}/output")).raise_for_status()
+            removed = page.get_by_text("The recorded output of this run was removed.")
+            await expect(removed).to_be_visible()
+            await expect(row(page, "the secret plan")).to_have_count(0)
+            await page.reload()
+            await expect(removed).to_be_visible()
+            await expect(row(page, "the secret plan")).to_have_count(0)
+            await expect(page.get_by_role("article").get_by_text("Output removed")).to_be_attached()
+            await expect(other.get_by_role("region", name="Plan")).to_have_count(0)
+            await show(page, server, prompt)
+            await expect(removed).to_have_text(re.compile("removed. Its final answer stays with the task"))
