@@ -29,6 +29,14 @@ async def activity(page: Page) -> list[str]:
     return [text.strip() for text in await log.locator("li p:first-child").all_inner_texts()]
 
 
+async def cards(page: Page) -> list[list[str]]:
+    """The ids of the board's cards, column by column, in their order."""
+    columns = page.get_by_role("main").get_by_role("region")
+    return await columns.evaluate_all(
+        "all => all.map(column => [...column.querySelectorAll('[data-card]')].map(card => card.dataset.card))"
+    )
+
+
 async def assert_shows_the_log(page: Page, server: ServerProcess) -> None:
     """Every column's count is what the server says."""
     for status in ("pending", "running", "review", "done", "failed", "cancelled"):
@@ -45,15 +53,23 @@ async def test_two_browsers_tell_the_same_in_the_same_order(tmp_path: Path):
         async with signed_in(browser, server.link) as one, signed_in(browser, second) as other:
             for page in (one, other):
                 await page.keyboard.press("]")
-            ended = [await server.run(f"echo {number}", title=f"Task {number}") for number in range(12)]
-            for task in ended:
+            ends = ("exit 0", "exit 1", "sleep 1000")
+            made = [await server.run(ends[number % 3], title=f"Task {number}") for number in range(12)]
+            for task in made[2::3]:
+                await server.http.post(f"/api/mission-control/tasks/{task['id']}/cancel?wait=20")
+            for task in made:
                 await server.ended(task["id"])
             for page in (one, other):
                 log = page.get_by_role("log", name="Events")
                 for number in range(12):
                     await expect(log.get_by_role("link", name=f"Task {number}", exact=True).last).to_be_attached()
-                await expect(log.get_by_text(re.compile("^done")).nth(11)).to_be_attached()
+                for words in ("done", "failed", "cancelled"):
+                    told = log.locator("li p:first-child").get_by_text(re.compile(f"{words} after|{words}$"))
+                    await expect(told.nth(3)).to_be_attached()
             assert await activity(one) == await activity(other)
+            shown = await cards(one)
+            assert shown == await cards(other)
+            assert sorted(id for ids in shown for id in ids) == sorted(task["id"] for task in made)
 
 
 async def test_a_page_that_was_away_for_days_shows_what_the_log_has(tmp_path: Path):

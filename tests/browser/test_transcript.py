@@ -1,4 +1,4 @@
-"""A prompt's transcript: it grows without disturbing what stands, at any length, and nothing in it is more than text."""
+"""A prompt's transcript: it grows without disturbing what stands, at any length, and all of it is only text."""
 
 from __future__ import annotations
 
