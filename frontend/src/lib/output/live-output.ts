@@ -21,8 +21,6 @@ export class LiveOutput {
   readonly pages = new OutputPages();
   readonly source: OutputSource;
   readonly keeper: Keeper;
-  /** When this page last heard of output, in its own time. */
-  heardAt: number | null = null;
 
   constructor(source: OutputSource) {
     this.source = source;
@@ -86,7 +84,6 @@ export class LiveOutput {
   }
 
   #push(frame: TailFrame): void {
-    this.heardAt = Date.now();
     this.keeper.moved();
     this.pages.push(frame);
   }
