@@ -1,6 +1,7 @@
 """The output of a command in a browser: any size, from its end or from anywhere, and never anything but text."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +38,7 @@ def row(page: Page, text: str) -> Locator:
     return output(page).get_by_text(text, exact=True)
 
 
-async def show(page: Page, server: ServerProcess, task: dict[str, object], hash: str = "") -> None:
+async def show(page: Page, server: ServerProcess, task: Mapping[str, object], hash: str = "") -> None:
     """Open a task's page."""
     await page.goto(f"{server.url}/tasks/{task['id']}{hash}")
 
