@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import anyio
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.signing_in import signed_in
@@ -36,10 +37,22 @@ async def test_over_a_bad_mobile_line_the_page_says_what_it_does_and_the_board_i
             await pending(server, f"echo number {n}")
         async with open_page(browser) as (page, _):
             await slow(page)
+            seen = anyio.Event()
+
+            async def late(route: Route) -> None:
+                await seen.wait()
+                await route.continue_()
+
+            await page.route("**/api/mission-control/tasks?*", late)
             await page.goto(server.link, wait_until="commit", timeout=60_000)
             # Its name at once, its frame next, and that the tasks are still on their way.
             await expect(page.get_by_text("Mission Control").first).to_be_visible(timeout=60_000)
             await expect(page.get_by_role("navigation", name="Main")).to_be_visible(timeout=60_000)
+            await expect(page.get_by_label("Connection: Connecting")).to_be_visible()
+            await expect(page.get_by_role("status").filter(has_text="Reading what there is")).to_be_attached()
+            await expect(column(page, "Pending").get_by_role("list")).to_have_attribute("aria-busy", "true")
+            await expect(page.get_by_text("Nothing waits")).to_have_count(0)
+            seen.set()
             await expect(card(page, "Pending", "echo number 29")).to_be_visible(timeout=60_000)
             await expect(page.locator("[aria-busy='true']")).to_have_count(0)
             await live(page)
