@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.screenshots import make_fleet
+from tests.browser.screenshots import all_run, make_fleet
 from tests.browser.signing_in import signed_in
 from tests.browser.test_new_task import field, new_task
 from tests.support.browser import open_browser
@@ -56,7 +56,16 @@ async def test_a_batch_shows_how_each_desktop_stands_and_makes_only_what_failed_
             await expect(main.get_by_role("link", name="2 pending")).to_be_visible()
             await retry.click()
             await expect(page.get_by_text("What failed was retried already")).to_be_visible()
+            # What cannot be started is named with its reason; the rest starts.
             gate.touch()
+            (stopped, _) = (await server.http.get("/api/mission-control/tasks?status=pending")).json()
+            desktop = (await server.http.post(f"/api/desktops/{stopped['desktopId']}/stop")).json()
+            await page.get_by_role("button", name="Run all").click()
+            passed_over = f"Passed over, since the desktop is not running: Be the first on {desktop['name']}"
+            await expect(page.get_by_text(passed_over)).to_be_visible()
+            await expect(main.get_by_role("link", name="1 pending")).to_be_visible()
+            await server.http.post(f"/api/desktops/{desktop['id']}/start")
+            await all_run(server, [desktop["id"]])
             await page.get_by_role("button", name="Run all").click()
             await expect(main.get_by_role("link", name="3 done")).to_be_visible()
             await page.get_by_role("combobox", name="Status of the tasks").select_option("done")
