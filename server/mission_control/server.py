@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from .domain.addresses import networks_of
 from .domain.values import SYSTEM
 from .heads import note_heads
 from .log.directory import DirectoryUnusable, locked_directory
+from .log.seal_keys import Given, take_given
 from .log.sqlite import NewerSchema
 from .log.writer import LogBroken
 from .runs.fleet import open_fleet
@@ -71,11 +72,15 @@ async def serve(config: Config) -> int:
     """
     _configure_logging(config.log_level)
     try:
+        seal_keys = take_given()  # before there is any other process that could have them
         with locked_directory(config.data_dir):
-            await _serve(config)
+            await _serve(config, seal_keys)
     except (DirectoryUnusable, NewerSchema) as error:
         raise StartFailed(str(error)) from None
     except BaseExceptionGroup as group:
+        unusable, others = group.split(DirectoryUnusable)
+        if unusable is not None and others is None:
+            raise StartFailed(str(next(_leaves_of(unusable)))) from None
         broken, others = group.split(LogBroken)
         if broken is None or others is not None:
             raise
@@ -84,7 +89,16 @@ async def serve(config: Config) -> int:
     return 0
 
 
-async def _serve(config: Config) -> None:
+def _leaves_of(group: BaseExceptionGroup[DirectoryUnusable]) -> Iterator[DirectoryUnusable]:
+    """The exceptions of a group, wherever in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves_of(error)
+        else:
+            yield error
+
+
+async def _serve(config: Config, seal_keys: Given) -> None:
     if config.tls_cert and config.tls_key:
         try:
             check_certificate(config.tls_cert, config.tls_key)
@@ -96,7 +110,7 @@ async def _serve(config: Config) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         local = stack.enter_context(_local_socket(config.data_dir))
-        control = await stack.enter_async_context(open_control(config.data_dir))
+        control = await stack.enter_async_context(open_control(config.data_dir, seal_keys=seal_keys))
         if config.demo:  # before the connections, so that it is there when they come and goes after them
             await stack.enter_async_context(offer_demo(control, config.data_dir / "demo"))
         fleet = await stack.enter_async_context(open_fleet(control, agent_networks=networks_of(config.agent_networks)))

@@ -318,7 +318,7 @@ async def test_a_secret_that_was_sealed_with_another_key_file_is_said_to_be_miss
         desktop = await running_desktop(control)
     (tmp_path / "seal.key").unlink()
     async with open_control(tmp_path) as control:
-        with pytest.raises(SecretUnreadable, match="sealed with another key file"):
+        with pytest.raises(SecretUnreadable, match="sealed with another key"):
             await control.desktops.secret(desktop.id, "privateKey")
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
+import anyio
 import pytest
 
-from mission_control.control.door import open_control
-from mission_control.domain.secrets import NewSecret
+from mission_control.control.door import open_control, rotate_key
+from mission_control.domain.errors import Refused
+from mission_control.domain.secrets import NewSecret, SecretEdit
 from mission_control.domain.values import Actor
 from mission_control.log.directory import DirectoryUnusable, locked_directory
-from mission_control.log.vault import KEY_FILE, NAMED, NEXT_KEY_FILE, SecretUnreadable, Vault, rotate_key
+from mission_control.log.seal_keys import FROM_FILE, KEY_FILE, NEXT_KEY_FILE, Given, take_given
+from mission_control.log.vault import NAMED, SecretUnreadable, Vault
 from mission_control.log.verify import verify_directory
 from tests.support.server_process import command_line
 
@@ -30,11 +34,11 @@ async def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def opened(directory: Path) -> dict[str, str | None]:
-    """The secrets as a server finds them."""
-    async with open_control(directory) as control, control.log.snapshot() as snapshot:
+async def opened(directory: Path, given: Given = FROM_FILE) -> dict[str, str | None]:
+    """The secrets as a server finds them, which has seen to it that one key opens all of them."""
+    async with open_control(directory, seal_keys=given) as control, control.log.snapshot() as snapshot:
         rows = await snapshot.rows("select name, sealed from secrets")
-    vault = Vault(directory)
+    vault = Vault(directory, Given(key=given.key))
     return {name: vault.open(NAMED, name, sealed) for name, sealed in rows}
 
 
@@ -83,3 +87,72 @@ async def test_a_rotation_that_is_killed_at_any_step_loses_no_secret(directory: 
     assert step > 4, "it was killed on its way"
     assert (directory / KEY_FILE).read_bytes() != old
     shutil.rmtree(kept)
+
+
+FIRST, SECOND = (Given(key=bytes([number]) * 32) for number in (1, 2))
+
+
+async def changes(directory: Path, given: Given) -> int:
+    """How many changes of the key are in the log."""
+    async with open_control(directory, seal_keys=given) as control, control.log.snapshot() as snapshot:
+        return len(await snapshot.rows("select seq from events where type = 'sealKey.changed'"))
+
+
+async def test_a_key_from_the_environment_takes_the_place_of_the_file_and_another_one_that_of_it(directory: Path):
+    assert await opened(directory, FIRST) == EXPECTED
+    assert not (directory / KEY_FILE).exists(), "it opens nothing any more"
+    assert await opened(directory, Given(key=SECOND.key, old=FIRST.key)) == EXPECTED
+    assert await opened(directory, SECOND) == EXPECTED
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await opened(directory, FIRST)
+    assert caught.group_contains(DirectoryUnusable, match=f"opens none of the {len(NAMES)} secrets")
+    assert await opened(directory, Given(old=SECOND.key)) == EXPECTED
+    assert (directory / KEY_FILE).exists(), "back to a file"
+    assert await changes(directory, FROM_FILE) == 3
+    assert (await verify_directory(directory)).is_sound
+
+
+async def test_starts_with_the_old_key_still_there_change_nothing_more(directory: Path):
+    given = Given(key=FIRST.key, old=SECOND.key)
+    assert [await changes(directory, given) for _ in range(3)] == [1, 1, 1]
+
+
+async def test_a_given_key_is_not_changed_by_the_command(directory: Path):
+    async with open_control(directory, seal_keys=FIRST) as control:
+        with pytest.raises(Refused, match="MISSION_CONTROL_SEAL_KEY_OLD") as refused:
+            await control.secrets.rotate_key(MIA)
+    assert refused.value.code == "seal_key_given"
+    assert await opened(directory, FIRST) == EXPECTED
+
+
+async def test_while_a_server_runs_the_key_is_changed_between_changes_of_secrets(directory: Path):
+    old = (directory / KEY_FILE).read_bytes()
+    async with open_control(directory) as control, anyio.create_task_group() as group:
+        for name in NAMES[:2]:
+            group.start_soon(control.secrets.replace, name, SecretEdit(value=f"new value of {name}"), MIA)
+        group.start_soon(control.secrets.rotate_key, MIA)
+        group.start_soon(control.secrets.remove, NAMES[2], MIA)
+        group.start_soon(control.secrets.rotate_key, MIA)
+    expected = EXPECTED | {name: f"new value of {name}" for name in NAMES[:2]}
+    del expected[NAMES[2]]
+    assert await opened(directory) == expected
+    assert await changes(directory, FROM_FILE) == 2
+    (directory / KEY_FILE).write_bytes(old)
+    with pytest.raises(SecretUnreadable):
+        await opened(directory)
+
+
+@pytest.mark.parametrize("text", ["", "short", b64encode(bytes(31)).decode(), b64encode(bytes(33)).decode(), "ä" * 43])
+def test_a_malformed_key_is_refused_without_showing_it_and_taken_all_the_same(text: str):
+    environment = {"MISSION_CONTROL_SEAL_KEY": text, "PATH": "/bin"}
+    with pytest.raises(DirectoryUnusable, match="openssl rand -base64 32") as caught:
+        take_given(environment)
+    assert not text or text not in str(caught.value)
+    assert environment == {"PATH": "/bin"}
+
+
+def test_keys_of_the_environment_show_nowhere():
+    environment = {"MISSION_CONTROL_SEAL_KEY_OLD": b64encode(b"k" * 32).decode() + "\n"}
+    given = take_given(environment)
+    assert given == Given(old=b"k" * 32)
+    assert "k" * 8 not in repr(given) and not environment

@@ -11,8 +11,9 @@ import pytest
 from mission_control.domain.values import SYSTEM
 from mission_control.log.directory import DATABASE_FILE, DirectoryUnusable
 from mission_control.log.event_log import Batch, Statement
+from mission_control.log.seal_keys import KEY_FILE
 from mission_control.log.sqlite import open_sqlite_log
-from mission_control.log.vault import KEY_FILE, SecretUnreadable, Vault
+from mission_control.log.vault import SecretUnreadable, Vault
 
 SECRET = "-----BEGIN OPENSSH PRIVATE KEY----- correct horse battery staple"
 
@@ -79,7 +80,7 @@ def test_with_another_key_file_nothing_opens(tmp_path: Path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     sealed = sealed_by(Vault(tmp_path / "a").seal("o", "n", SECRET))
-    with pytest.raises(SecretUnreadable, match="another key file"):
+    with pytest.raises(SecretUnreadable, match="another key"):
         Vault(tmp_path / "b").open("o", "n", sealed)
 
 

@@ -54,6 +54,7 @@ from .views import (
     DesktopView,
     Envelope,
     Health,
+    KeyChangeView,
     KeyView,
     Me,
     NewBatch,
@@ -125,6 +126,7 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
     Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
     Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
+    Route("POST", f"{MC}/seal-key/rotate", secrets.rotate_seal_key, "administer", Answer(type=KeyChangeView), refusals=(e.SEAL_KEY_GIVEN, e.SEAL_KEY_UNUSABLE)),
     Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery, about="several"),
 
     Route("GET", f"{MC}/activity", activity.list_activity, "read", EVENTS, query=queries.ActivityQuery, about="several"),

@@ -11,6 +11,7 @@ from ..domain.secrets import NewSecret, SecretEdit
 from .answers import answer, no_content, shown
 from .routes import body_of
 from .services import principal_of, services_of
+from .views import KeyChangeView
 
 
 async def list_secrets(request: Request) -> Response:
@@ -38,3 +39,9 @@ async def remove_secret(request: Request) -> Response:
     """Forget a secret and its value. Tasks that name it fail with `secret_missing` when they are to begin."""
     await services_of(request).control.secrets.remove(request.path_params["name"], principal_of(request).actor)
     return no_content()
+
+
+async def rotate_seal_key(request: Request) -> Response:
+    """Seal every secret with a new key, which takes the place of the one in `seal.key`. Tasks go on undisturbed."""
+    count = await services_of(request).control.secrets.rotate_key(principal_of(request).actor)
+    return answer(KeyChangeView(secrets=count))

@@ -238,6 +238,12 @@ class SessionView(Value, frozen=True, kw_only=True):
         )
 
 
+class KeyChangeView(Value, frozen=True, kw_only=True):
+    """How many sealed secrets, of whatever kind, were sealed anew."""
+
+    secrets: int
+
+
 class KeyView(Value, frozen=True, kw_only=True):
     """An API key, masked. With `desktopLabels` it reaches only the desktops that carry one of them."""
 

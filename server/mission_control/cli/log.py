@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
-from .connection import Connection, data_directory
-from .failures import FAILED, OK, USAGE, Failed
+from .connection import HERE, Connection, choose, data_directory, open_client
+from .failures import FAILED, OK, UNREACHABLE, USAGE, Failed
 from .help import examples
 from .tasks import AsJson
 
@@ -56,8 +57,6 @@ def verify(
     except (DirectoryUnusable, NewerSchema) as error:
         raise Failed(str(error)) from None
     if json:
-        import msgspec
-
         from .render import print_json
 
         print_json(msgspec.json.encode(_facts(report)))
@@ -99,7 +98,6 @@ def head(
     by itself: `serve --head-file`. Of a server elsewhere: GET /api/mission-control/log/head.
     """
     import anyio
-    import msgspec
 
     from ..log.directory import DirectoryUnusable
     from ..log.sqlite import NewerSchema
@@ -128,29 +126,55 @@ def _heads_in(file: Path) -> list[NotedHead]:
     return found
 
 
+class _Changed(msgspec.Struct):
+    secrets: int
+
+
 @app.command(name="rotate-key", help_epilogue=examples("mission-control log rotate-key --data-dir /srv/mc"))
-def rotate_key(
-    *,
-    data_dir: Annotated[Path | None, Parameter(help="Its data directory. [env: MISSION_CONTROL_DATA_DIR]")] = None,
-) -> int:
-    """Seal all secrets with a new key, while no server runs on the directory.
+def rotate_key(*, server: Connection = HERE) -> int:
+    """Seal all secrets with a new key, in the running server or, where none runs, in its data directory.
 
     The old key opens nothing there any more; a backup of the database from before still needs it. If this is
     interrupted nothing is lost: say it again, or start the server, which finishes it.
+
+    A key that the server was given as MISSION_CONTROL_SEAL_KEY is changed by starting it with another one, and with the
+    present one as MISSION_CONTROL_SEAL_KEY_OLD.
     """
+    if (count := _rotated_by_server(server)) is None:
+        count = _rotated_here(data_directory(server))
+    print(f"{count} secret{' is' if count == 1 else 's are'} sealed with a new key.")
+    return OK
+
+
+def _rotated_by_server(server: Connection) -> int | None:
+    """How many secrets the server sealed anew; None where no server runs."""
+    from .client import MISSION_CONTROL, decoded
+
+    try:
+        choose(server)
+    except Failed as failed:
+        if failed.exit_code == UNREACHABLE:
+            return None
+        raise
+    with open_client(server) as client:
+        return decoded(client.post(f"{MISSION_CONTROL}/seal-key/rotate"), _Changed).secrets
+
+
+def _rotated_here(directory: Path) -> int:
     import anyio
 
-    from ..log import vault
+    from ..control.door import rotate_key
+    from ..domain.errors import SEAL_KEY_GIVEN, Refused
     from ..log.directory import DirectoryUnusable
+    from ..log.seal_keys import OLD_VARIABLE, VARIABLE, take_given
     from ..log.sqlite import NewerSchema
 
-    directory = data_directory(Connection(data_dir=data_dir))
     try:
-        count = anyio.run(vault.rotate_key, directory)
-    except (DirectoryUnusable, NewerSchema) as error:
+        if take_given().key is not None:
+            raise Refused(SEAL_KEY_GIVEN, variable=VARIABLE, old=OLD_VARIABLE)
+        return anyio.run(rotate_key, directory)
+    except (DirectoryUnusable, NewerSchema, Refused) as error:
         raise Failed(str(error)) from None
-    print(f"{count} secrets are sealed with a new key, in {directory / vault.KEY_FILE}.")
-    return OK
 
 
 def _facts(report: Report) -> dict[str, object]:

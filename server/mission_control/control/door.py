@@ -11,9 +11,11 @@ from typing import NamedTuple
 import structlog
 
 from ..domain.errors import Refused
+from ..log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
+from ..log.seal_keys import FROM_FILE, Given
 from ..log.sqlite import SqliteLog, open_sqlite_log
-from ..log.vault import Vault, finish_rotation, is_rotating
-from .access import Access
+from ..log.vault import Vault
+from .access import LOCAL, Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
 from .secrets import Secrets
@@ -39,16 +41,16 @@ class Control(NamedTuple):
 async def open_control(
     directory: Path,
     *,
+    seal_keys: Given = FROM_FILE,
     free_bytes: Callable[[], int] | None = None,
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
 ) -> AsyncGenerator[Control]:
     """Open the log of a data directory (whose lock is held) and what is decided on top of it.
 
-    `free_bytes` tells how much room the disk has, where that is not the file system's to say.
+    `seal_keys` are those of the environment; `free_bytes` tells how much room the disk has, where that is not the file
+    system's to say. Raises DirectoryUnusable, NewerSchema.
     """
-    if is_rotating(directory):  # it was interrupted
-        await finish_rotation(directory)
-    vault = Vault(directory)
+    vault = Vault(directory, seal_keys)
     async with open_sqlite_log(directory, clock_us=clock_us, free_bytes=free_bytes) as log:
         journal = open_journal(log, clock_us)
         access = Access(journal)
@@ -72,3 +74,23 @@ async def open_control(
             )
         finally:
             access.close()
+
+
+async def rotate_key(directory: Path) -> int:
+    """Change the key file of a data directory on which no server runs; how many secrets were sealed anew.
+
+    Raises DirectoryUnusable, NewerSchema, Refused.
+    """
+    if not (directory / DATABASE_FILE).is_file():
+        raise DirectoryUnusable(f"There is no event log in {directory}. Name its directory with --data-dir.")
+    refused: Refused | None = None
+    count = 0
+    with locked_directory(directory):
+        async with open_control(directory) as control:
+            try:
+                count = await control.secrets.rotate_key(LOCAL.actor)
+            except Refused as error:  # raised in there, it would come out in a group
+                refused = error
+    if refused:
+        raise refused
+    return count

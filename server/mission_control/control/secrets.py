@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import anyio
+import anyio.to_thread
+import structlog
+
 from ..domain import secrets
 from ..domain.entities import Secret, Task
-from ..domain.errors import Refused
-from ..domain.events import Event
+from ..domain.errors import SEAL_KEY_GIVEN, SEAL_KEY_UNUSABLE, Refused
+from ..domain.events import Event, SealKeyChanged
 from ..domain.masking import Patterns
 from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.values import SYSTEM, Actor
+from ..log.directory import DirectoryUnusable
 from ..log.event_log import Statement
+from ..log.seal_keys import OLD_VARIABLE, VARIABLE
 from ..log.vault import NAMED, Vault
 from .journal import Journal
+
+_logger = structlog.get_logger(__name__)
 
 
 class SecretMissing(Exception):
@@ -34,11 +42,26 @@ class Secrets:
     def __init__(self, journal: Journal, vault: Vault) -> None:
         self._journal = journal
         self._vault = vault
+        self._changing_key = anyio.Lock()
 
     async def load(self) -> None:
-        """Open what is stored; called before anything else."""
-        async with self._journal.log.snapshot() as snapshot:
-            self._vault.load([(row[0], row[1], row[2]) for row in await snapshot.rows("select * from secrets")])
+        """Open what is stored, and finish a change of the key; called before anything else.
+
+        Raises DirectoryUnusable when a key was given that opens nothing of what is there.
+        """
+        rows = await self._stored()
+        if closed := self._vault.load(rows):
+            if closed == len(rows) and self._vault.is_given:
+                raise DirectoryUnusable(
+                    f"{VARIABLE} opens none of the {closed} secrets that are stored. Give the key that sealed them; or,"
+                    f" to change it, that one as {OLD_VARIABLE}."
+                )
+            _logger.warning("some secrets do not open with this seal key", closed=closed, of=len(rows))
+        if self._vault.is_changing:
+            try:
+                await self._reseal(SYSTEM)
+            except Refused as refused:  # all of them open as it is, and the next start tries again
+                _logger.warning("the seal key is not changed yet", reason=str(refused))
 
     @property
     def patterns(self) -> Patterns:
@@ -88,6 +111,39 @@ class Secrets:
                 row = await snapshot.row("select sealed from secrets where owner = ? and name = ?", (NAMED, name))
             self._vault.restore(NAMED, name, row[0] if row else None)
             raise
+
+    # The key that seals.
+
+    async def rotate_key(self, actor: Actor) -> int:
+        """Seal everything with a new key, whatever runs meanwhile; how many secrets there were.
+
+        Interrupted at any moment, everything opens with the keys that are there, and the next rotation or the next
+        start finishes it. Raises Refused `seal_key_given`, `seal_key_unusable`, `log_unavailable`.
+        """
+        if self._vault.is_given:
+            raise Refused(SEAL_KEY_GIVEN, variable=VARIABLE, old=OLD_VARIABLE)
+        async with self._changing_key:
+            try:
+                await anyio.to_thread.run_sync(self._vault.begin_change)
+            except DirectoryUnusable as error:
+                raise Refused(SEAL_KEY_UNUSABLE, reason=str(error)) from None
+            return await self._reseal(actor)
+
+    async def _reseal(self, actor: Actor) -> int:
+        await self._journal.commit([], actor)  # what the key before sealed is on the disk now, or never will be
+        statements = self._vault.resealed(await self._stored())
+        is_news = bool(statements) or actor != SYSTEM  # a start that finds nothing left to do says nothing
+        events = [SealKeyChanged(secrets=len(statements))] if is_news else []
+        await self._journal.commit(events, actor, beside=statements)
+        try:
+            await anyio.to_thread.run_sync(self._vault.end_change)
+        except DirectoryUnusable as error:
+            raise Refused(SEAL_KEY_UNUSABLE, reason=str(error)) from None
+        return len(statements)
+
+    async def _stored(self) -> list[tuple[str, str, bytes]]:
+        async with self._journal.log.snapshot() as snapshot:
+            return [(row[0], row[1], row[2]) for row in await snapshot.rows("select owner, name, sealed from secrets")]
 
     # What a run is given.
 

@@ -138,6 +138,13 @@ SECRET_EXISTS = _refusal(
     "secret_exists", 409, "There is a secret {name} already. Replace its value, or choose another name."
 )
 SECRETS_FULL = _refusal("secrets_full", 409, "There are {count} secrets, and no more can be kept. Remove some.")
+SEAL_KEY_GIVEN = _refusal(
+    "seal_key_given",
+    409,
+    "The seal key comes from the environment. To change it, start the server with the new one as {variable} and the"
+    " present one as {old}.",
+)
+SEAL_KEY_UNUSABLE = _refusal("seal_key_unusable", 503, "The seal key is not changed yet: {reason} Then try again.")
 LAST_ADMIN_KEY = _refusal(
     "last_admin_key",
     409,

@@ -351,6 +351,13 @@ class SecretRemoved(Value, frozen=True, kw_only=True):
     removed_at: Time
 
 
+class SealKeyChanged(Value, frozen=True, kw_only=True):
+    """So many sealed secrets, of whatever kind, were sealed anew with another key."""
+
+    TYPE: ClassVar[str] = "sealKey.changed"
+    secrets: int
+
+
 class KeyCreated(Value, frozen=True, kw_only=True):
     """A key was made; neither the key nor its digest is in the log."""
 
@@ -434,6 +441,7 @@ Event = (
     | SecretCreated
     | SecretUpdated
     | SecretRemoved
+    | SealKeyChanged
     | KeyCreated
     | KeyRevoked
     | AuthSignedIn

@@ -115,6 +115,8 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: `Secret ${payload.secretName ?? ''} got another value`.trim(), detail: null };
     case 'secret.removed':
       return { words: `Secret ${payload.secretName ?? ''} removed`.trim(), detail: null };
+    case 'sealKey.changed':
+      return { words: `Seal key changed: ${payload.secrets ?? 0} secrets sealed anew`, detail: null };
     case 'key.created':
       return { words: `Key ${payload.name ?? ''} made`.trim(), detail: null };
     case 'key.revoked':

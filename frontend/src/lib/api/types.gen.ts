@@ -592,6 +592,7 @@ export interface components {
             "secret.created"?: components["schemas"]["SecretCreated"];
             "secret.updated"?: components["schemas"]["SecretUpdated"];
             "secret.removed"?: components["schemas"]["SecretRemoved"];
+            "sealKey.changed"?: components["schemas"]["SealKeyChanged"];
             "key.created"?: components["schemas"]["KeyCreated"];
             "key.revoked"?: components["schemas"]["KeyRevoked"];
             "auth.signedIn"?: components["schemas"]["AuthSignedIn"];
@@ -675,6 +676,13 @@ export interface components {
             passphrase?: string | null;
             /** @default null */
             certificate?: string | null;
+        };
+        /**
+         * KeyChangeView
+         * @description How many sealed secrets, of whatever kind, were sealed anew.
+         */
+        KeyChangeView: {
+            secrets: number;
         };
         /**
          * KeyCreated
@@ -1016,6 +1024,13 @@ export interface components {
             feedback?: string | null;
             /** @default false */
             retry?: boolean;
+        };
+        /**
+         * SealKeyChanged
+         * @description So many sealed secrets, of whatever kind, were sealed anew with another key.
+         */
+        SealKeyChanged: {
+            secrets: number;
         };
         /**
          * Secret
@@ -1784,6 +1799,7 @@ export type Health = components['schemas']['Health'];
 export type HostKey = components['schemas']['HostKey'];
 export type Hour = components['schemas']['Hour'];
 export type KeyAuth = components['schemas']['KeyAuth'];
+export type KeyChangeView = components['schemas']['KeyChangeView'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyRevoked = components['schemas']['KeyRevoked'];
 export type KeyView = components['schemas']['KeyView'];
@@ -1806,6 +1822,7 @@ export type PlanItem = components['schemas']['PlanItem'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemField = components['schemas']['ProblemField'];
 export type Review = components['schemas']['Review'];
+export type SealKeyChanged = components['schemas']['SealKeyChanged'];
 export type Secret = components['schemas']['Secret'];
 export type SecretCreated = components['schemas']['SecretCreated'];
 export type SecretEdit = components['schemas']['SecretEdit'];
