@@ -110,5 +110,15 @@ async def test_the_schema_has_no_other_place_for_secrets(tmp_path: Path):
         tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
     database.close()
     beside = {"meta", "secrets", "credentials", "sessions", "idempotency", "removals", "key_uses"}
-    derived = {"tasks", "task_counts", "runs", "approvals", "desktops", "keys", "settings", "named_secrets"}
+    derived = {
+        "tasks",
+        "task_counts",
+        "runs",
+        "approvals",
+        "desktops",
+        "keys",
+        "settings",
+        "named_secrets",
+        "known_hosts",
+    }
     assert tables == {"events"} | beside | derived

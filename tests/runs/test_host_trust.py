@@ -42,7 +42,7 @@ def certified(folder: Path, ca: asyncssh.SSHKey = CA, **facts: Any) -> tuple[str
 def by_authority(host: SshHost, ca: asyncssh.SSHKey = CA, *revoked: asyncssh.SSHKey) -> SshTarget:
     """The host, trusted because of who signed its key."""
     target = host.target(host_key=None)
-    return replace(target, host_authority=public_line(ca), revoked_host_keys=tuple(map(public_line, revoked)))
+    return replace(target, host_authorities=(public_line(ca),), revoked_host_keys=tuple(map(public_line, revoked)))
 
 
 async def failure_of(target: SshTarget) -> SshFailure:

@@ -12,6 +12,7 @@ import schemathesis
 DESKTOP = os.environ["SCHEMATHESIS_DESKTOP"]
 OWN_KEY = os.environ["SCHEMATHESIS_OWN_KEY"]
 NAMED = "FOR_SCHEMATHESIS"  # a secret
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q"
 counter = itertools.count(1)
 
 
@@ -30,12 +31,14 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 
 def name_desktop(value: Any) -> None:
-    """Put the desktop and the secret that exist in the place of every invented one."""
+    """Put the desktop and the secret that exist in the place of every invented one, and a real key of an authority."""
     if isinstance(value, dict):
         if value.get("desktopId"):
             value["desktopId"] = DESKTOP
         if isinstance(value.get("desktopIds"), list):
             value["desktopIds"] = [DESKTOP] * min(1, len(value["desktopIds"]))
+        if isinstance(value.get("publicKey"), str):
+            value["publicKey"] = PUBLIC_KEY
         if isinstance(value.get("secrets"), list):
             value["secrets"] = [NAMED] * min(1, len(value["secrets"]))
         for inner in value.values():

@@ -14,8 +14,9 @@ from ..control.access import Principal
 from ..domain import errors as e
 from ..domain import limits
 from ..domain.desktops import DesktopEdit, NewDesktop
-from ..domain.entities import Approval, Secret, Settings
+from ..domain.entities import Approval, KnownHost, Secret, Settings
 from ..domain.keys import NewKey
+from ..domain.known_hosts import NewKnownHost
 from ..domain.secrets import NewSecret, SecretEdit
 from ..domain.settings import SettingsEdit
 from ..domain.tasks import NewTask, TaskEdit
@@ -28,6 +29,7 @@ from . import (
     desktops,
     health,
     keys,
+    known_hosts,
     metrics,
     openapi,
     overview,
@@ -126,6 +128,9 @@ TABLE: tuple[Route, ...] = (
     Route("POST", f"{MC}/secrets", secrets.create_secret, "administer", Answer(status=201, type=Secret, headers=("Location",)), body=NewSecret, refusals=(e.SECRET_EXISTS, e.SECRETS_FULL)),
     Route("PATCH", f"{MC}/secrets/{{name}}", secrets.replace_secret, "administer", Answer(type=Secret), body=SecretEdit, refusals=(e.NOT_FOUND,)),
     Route("DELETE", f"{MC}/secrets/{{name}}", secrets.remove_secret, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
+    Route("GET", f"{MC}/known-hosts", known_hosts.list_known_hosts, "read", Answer(type=list[KnownHost], headers=LISTED)),
+    Route("POST", f"{MC}/known-hosts", known_hosts.add_known_host, "administer", Answer(status=201, type=KnownHost, headers=("Location",)), body=NewKnownHost, refusals=(e.KNOWN_HOST_EXISTS, e.KNOWN_HOSTS_FULL)),
+    Route("DELETE", f"{MC}/known-hosts/{{id}}", known_hosts.remove_known_host, "administer", NOTHING, refusals=(e.NOT_FOUND,)),
     Route("POST", f"{MC}/seal-key/rotate", secrets.rotate_seal_key, "administer", Answer(type=KeyChangeView), refusals=(e.SEAL_KEY_GIVEN, e.SEAL_KEY_UNUSABLE)),
     Route("GET", f"{MC}/overview", overview.read_overview, "read", Answer(type=Overview, headers=SHOWN), query=queries.OverviewQuery, about="several"),
 

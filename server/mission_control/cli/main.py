@@ -43,6 +43,7 @@ app.command(f"{_HERE}.serve:serve", name="serve", help="Start the server and its
 app.command(f"{_HERE}.sign_in:open_", name="open", help="Print a link that signs a browser in, once.")
 app.command(f"{_HERE}.tasks:app", name="tasks", help="Create, run, watch and review tasks.")
 app.command(f"{_HERE}.desktops:app", name="desktops", help="Add, check and remove desktops.")
+app.command(f"{_HERE}.known_hosts:app", name="known-hosts", help="Trust authorities for many hosts, and revoke keys.")
 app.command(f"{_HERE}.approvals:app", name="approvals", help="Decide about results that wait for a person.")
 app.command(f"{_HERE}.keys:app", name="keys", help="Make and revoke API keys.")
 app.command(f"{_HERE}.secrets:app", name="secrets", help="Keep secrets that tasks are given.")

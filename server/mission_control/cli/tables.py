@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..domain.entities import Approval, Desktop, Key, Secret, Task
+from ..domain.entities import Approval, Desktop, Key, KnownHost, Secret, Task
 from ..domain.values import Time
 from .render import (
     Cell,
@@ -197,6 +197,29 @@ def print_secrets(secrets: Sequence[Secret]) -> None:
         for secret in secrets
     ]
     print_table(columns, rows, empty="No secrets. Set one: mission-control secrets set NAME")
+
+
+def print_known_hosts(known: Sequence[KnownHost]) -> None:
+    columns = [
+        Column("ID"),
+        Column("MARKER"),
+        Column("HOSTS", flexible=True),
+        Column("KEY", optional=1),
+        Column("BY", optional=2),
+    ]
+    rows = [
+        [
+            Cell(one.id),
+            Cell(f"@{one.marker}", "bold"),
+            Cell(",".join(one.hosts)),
+            Cell(one.fingerprint),
+            Cell(one.created_by.name),
+        ]
+        for one in known
+    ]
+    print_table(
+        columns, rows, empty="No known hosts. Add one: mission-control known-hosts add HOSTS --authority ca.pub"
+    )
 
 
 def print_keys(keys: Sequence[UsedKey]) -> None:

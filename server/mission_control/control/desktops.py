@@ -45,22 +45,24 @@ class Desktops:
         remember: Callable[[Desktop], Statement] | None = None,
     ) -> Desktop:
         """Add a desktop that showed these host keys; its secrets are sealed in the same transaction."""
-        await self._journal.ready()
+        state = await self._journal.ready()
         self.check_new(new)
         id = self._journal.new_id("desk")
-        events = desktops.create(new, id=id, at=self._journal.now(), offered=offered, error=error)
+        events = desktops.create(
+            new, id=id, at=self._journal.now(), offered=offered, error=error, known=state.known_hosts.values()
+        )
         sealed = [*self._auth_secrets(id, new.ssh.auth), *self._agent_secret(id, new.agent)]
         return await self._change(id, events, actor, sealed, remember)
 
     async def edit(self, id: str, changes: DesktopEdit, actor: Actor, *, version: int | None = None) -> Desktop:
         """Edit a desktop; with `version`, only if it is still that one."""
-        await self._journal.ready()
+        state = await self._journal.ready()
         desktop = self._journal.desktop(id)
         if version is not None and version != desktop.version:
             raise Refused(VERSION_MISMATCH, version=desktop.version)
         if changes.ssh is not UNSET:
             self._check_jump(id, changes.ssh.jump)
-        events = desktops.edit(desktop, changes)
+        events = desktops.edit(desktop, changes, known=state.known_hosts.values())
         sealed: list[Statement] = []
         if changes.ssh is not UNSET and changes.ssh.auth is not UNSET:
             sealed += [self._vault.forget(id, name) for name in ("privateKey", "passphrase", "certificate", "password")]

@@ -18,6 +18,7 @@ from ..log.vault import Vault
 from .access import LOCAL, Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
+from .known_hosts import KnownHosts
 from .secrets import Secrets
 from .settings import Settings
 from .tasks import Tasks
@@ -32,6 +33,7 @@ class Control(NamedTuple):
     journal: Journal
     tasks: Tasks
     desktops: Desktops
+    known_hosts: KnownHosts
     secrets: Secrets
     settings: Settings
     access: Access
@@ -68,6 +70,7 @@ async def open_control(
                 journal=journal,
                 tasks=tasks,
                 desktops=Desktops(journal, vault),
+                known_hosts=KnownHosts(journal),
                 secrets=secrets,
                 settings=Settings(journal),
                 access=access,

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from ..domain import limits
-from ..domain.entities import OPEN, Approval, Desktop, Key, Secret, Settings, Task
+from ..domain.entities import OPEN, Approval, Desktop, Key, KnownHost, Secret, Settings, Task
 from ..domain.errors import LOG_UNAVAILABLE, NOT_FOUND, Refused
 from ..domain.events import Event
 from ..domain.fold import State
@@ -37,8 +37,8 @@ _logger = structlog.get_logger(__name__)
 class Journal:
     """What exists, as decisions see it; `commit` makes a decision durable.
 
-    Open tasks, pending approvals, desktops, keys, secrets' names and settings are held whole; finished tasks are loaded
-    when needed. When an append fails the memory is rebuilt from the disk before the next decision.
+    Open tasks, pending approvals, desktops, known hosts, keys, secrets' names and settings are held whole; finished
+    tasks are loaded when needed. When an append fails the memory is rebuilt from the disk before the next decision.
     """
 
     def __init__(self, log: SqliteLog, clock_us: Callable[[], int], entropy: Callable[[int], bytes]) -> None:
@@ -230,6 +230,9 @@ class Journal:
             for (doc,) in await snapshot.rows("select doc from named_secrets"):
                 secret = msgspec.json.decode(doc, type=Secret)
                 state.secrets[secret.name] = secret
+            for (doc,) in await snapshot.rows("select doc from known_hosts order by id"):
+                known = msgspec.json.decode(doc, type=KnownHost)
+                state.known_hosts[known.id] = known
             if row := await snapshot.row("select doc from settings"):
                 state.settings = msgspec.json.decode(row[0], type=Settings)
         self._finished.clear()

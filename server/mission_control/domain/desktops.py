@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from .entities import (
     AuthKind,
     Desktop,
     HostKey,
+    KnownHost,
     LinkState,
     OutpostFacts,
     OutpostOptions,
@@ -222,13 +224,13 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
         check("/ssh/hostKeyFingerprint", "is not of the form SHA256:… that ssh-keygen -l prints")
     if new.ssh.host_authority is not None:
-        check("/ssh/hostAuthority", _public_key_problem(new.ssh.host_authority))
+        check("/ssh/hostAuthority", public_key_problem(new.ssh.host_authority))
         if fingerprint is not None:
             check("/ssh/hostAuthority", "cannot be combined with hostKeyFingerprint")
     if len(new.ssh.revoked_host_keys) > limits.REVOKED_KEYS_MAX:
         check("/ssh/revokedHostKeys", f"are more than {limits.REVOKED_KEYS_MAX}")
     for index, key in enumerate(new.ssh.revoked_host_keys):
-        check(f"/ssh/revokedHostKeys/{index}", _public_key_problem(key))
+        check(f"/ssh/revokedHostKeys/{index}", public_key_problem(key))
     check("/labels", labels_problem(new.labels))
     if not 1 <= new.max_concurrent_tasks <= limits.CONCURRENT_TASKS_MAX:
         check("/maxConcurrentTasks", f"is not between 1 and {limits.CONCURRENT_TASKS_MAX}")
@@ -241,7 +243,8 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
     return errors
 
 
-def _public_key_problem(line: str) -> str | None:
+def public_key_problem(line: str) -> str | None:
+    """What is wrong with a line as in a .pub file; None when nothing is, by its form."""
     if len(line) > limits.PUBLIC_KEY_CHARACTERS_MAX or not _PUBLIC_KEY.fullmatch(line):
         return "is not a public key as in a .pub file without its comment: ssh-ed25519 AAAA…"
     return None
@@ -318,9 +321,16 @@ def base_url(url: str) -> str:
 
 
 def create(
-    new: NewDesktop, *, id: str, at: Time, offered: Sequence[HostKey], error: Error | None = None
+    new: NewDesktop,
+    *,
+    id: str,
+    at: Time,
+    offered: Sequence[HostKey],
+    error: Error | None = None,
+    known: Iterable[KnownHost] = (),
 ) -> list[Event]:
-    """A new desktop: booting when the given fingerprint is one that the host offers, else pending.
+    """A new desktop: booting when the given fingerprint is one that the host offers, or an authority was given or is
+    known for such hosts, else pending.
 
     Raises Refused when a fingerprint is given that the host does not offer.
     """
@@ -340,6 +350,7 @@ def create(
         revoked_host_keys=new.ssh.revoked_host_keys,
         jump=new.ssh.jump,
     )
+    ssh = _with_known_hosts(ssh, known)
     return [
         DesktopCreated(
             desktop_id=id,
@@ -386,7 +397,7 @@ def _options_of(new: NewOutpost) -> OutpostOptions:
     return OutpostOptions(python=new.python, directory=new.directory)
 
 
-def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
+def edit(desktop: Desktop, changes: DesktopEdit, *, known: Iterable[KnownHost] = ()) -> list[Event]:
     """Change a desktop; nothing when nothing differs. A new address or sign-in connects it anew.
 
     A changed address needs its secret again, and so does an agent that is reached elsewhere: a stored secret is never
@@ -416,6 +427,7 @@ def edit(desktop: Desktop, changes: DesktopEdit) -> list[Event]:
             if changes.ssh.host_authority is UNSET:
                 ssh = msgspec.structs.replace(ssh, host_authority=None)
             ssh = pin(ssh, changes.ssh.host_key_fingerprint)
+        ssh = _with_known_hosts(ssh, known)
         boots = boots or ssh != old
     agent, rekeyed = _edited_agent(desktop, changes.agent, moved=moved)
     name = desktop.name if changes.name is UNSET else changes.name
@@ -492,6 +504,49 @@ def _check_edit(name: str, ssh: Ssh, labels: tuple[str, ...], most: int, options
     )
     if wrong := problems_of(as_new):
         raise invalid_fields(wrong)
+
+
+def apply_known_hosts(desktop: Desktop, known: Iterable[KnownHost]) -> list[Event]:
+    """What the fleet knows of its host has changed. It is connected anew where that changes how it proves itself."""
+    ssh = _with_known_hosts(desktop.ssh, known)
+    if desktop.removed_at or ssh == desktop.ssh:
+        return []
+    if desktop.status == "stopped" or _proof(ssh) == _proof(desktop.ssh):
+        return [_updated(desktop, ssh=ssh)]
+    status = "booting" if ssh.is_confirmed else "pending"
+    return [_updated(desktop, ssh=ssh, status=status, error=None, link="down")]
+
+
+def _with_known_hosts(ssh: Ssh, known: Iterable[KnownHost]) -> Ssh:
+    """The address with what the fleet's known hosts say of it."""
+    found = [one for one in known if matches(one.hosts, ssh.host, ssh.port)]
+    return msgspec.structs.replace(
+        ssh,
+        fleet_authorities=tuple({one.public_key: None for one in found if one.marker == "cert-authority"}),
+        fleet_revoked_keys=tuple({one.public_key: None for one in found if one.marker == "revoked"}),
+    )
+
+
+def matches(patterns: Iterable[str], host: str, port: int) -> bool:
+    """Whether a host is meant, as in known_hosts: one pattern matches, and none that begins with `!`.
+
+    `[host]:port` means that port only; a bare name any port, as `ssh` does with certificates.
+    """
+    names = (host.lower(), f"[{host.lower()}]:{port}")
+    is_meant = False
+    for pattern in patterns:
+        glob = pattern.removeprefix("!").lower().replace("[", "[[]")  # a bracket means itself
+        if any(fnmatchcase(name, glob) for name in names):
+            if pattern.startswith("!"):
+                return False
+            is_meant = True
+    return is_meant
+
+
+def _proof(ssh: Ssh) -> tuple[object, ...]:
+    """What decides whether the host is the one. Of a pinned key it does not matter which others are revoked."""
+    revoked = set(ssh.all_revoked_keys)
+    return ssh.host_key, ssh.authorities, revoked if ssh.authorities else revoked & {ssh.host_key}
 
 
 def pin(ssh: Ssh, fingerprint: str) -> Ssh:

@@ -113,6 +113,27 @@ class HostKey(Value, frozen=True, kw_only=True):
     public_key: str
 
 
+Marker = Literal["cert-authority", "revoked"]
+
+
+class KnownHostFacts(Value, frozen=True, kw_only=True):
+    """What holds for every desktop whose host matches one of the patterns: its host certificate counts when this key
+    signed it, or, `revoked`, this key proves nothing."""
+
+    marker: Marker
+    hosts: tuple[str, ...]
+    public_key: str
+    fingerprint: str
+    created_at: Time
+    created_by: Actor
+
+
+class KnownHost(KnownHostFacts, frozen=True, kw_only=True):
+    """A line of the fleet's known_hosts, with its marker."""
+
+    id: str
+
+
 class Auth(Value, frozen=True, kw_only=True):
     """How the server signs in; the secret itself is sealed elsewhere."""
 
@@ -122,8 +143,10 @@ class Auth(Value, frozen=True, kw_only=True):
 class Ssh(Value, frozen=True, kw_only=True):
     """Where and how a desktop is reached.
 
-    It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
-    `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
+    It proves itself by the pinned `hostKey`, or else by a certificate for its name of `hostAuthority`, or where it has
+    none, of one of `fleetAuthorities`; never by one of `revokedHostKeys` or `fleetRevokedKeys`. Those of the fleet are
+    what its known hosts say of this address. `offeredHostKeys` is what it showed at first. `jump` is the desktop that
+    the way leads through.
     """
 
     host: str
@@ -136,12 +159,26 @@ class Ssh(Value, frozen=True, kw_only=True):
     offered_host_keys: tuple[HostKey, ...] = ()
     host_authority: str | None = None
     revoked_host_keys: tuple[str, ...] = ()
+    fleet_authorities: tuple[str, ...] = ()
+    fleet_revoked_keys: tuple[str, ...] = ()
     jump: str | None = None
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """Whose host certificates are taken: none where a key was confirmed, its own before the fleet's."""
+        if self.host_key_fingerprint:
+            return ()
+        return (self.host_authority,) if self.host_authority else self.fleet_authorities
+
+    @property
+    def all_revoked_keys(self) -> tuple[str, ...]:
+        """What proves nothing, whoever says so."""
+        return (*self.revoked_host_keys, *(key for key in self.fleet_revoked_keys if key not in self.revoked_host_keys))
 
     @property
     def is_confirmed(self) -> bool:
         """Whether somebody has said how this host proves that it is the one."""
-        return bool(self.host_key_fingerprint or self.host_authority)
+        return bool(self.host_key_fingerprint or self.authorities)
 
 
 class Agent(Value, frozen=True, kw_only=True):

@@ -138,6 +138,8 @@ SECRET_EXISTS = _refusal(
     "secret_exists", 409, "There is a secret {name} already. Replace its value, or choose another name."
 )
 SECRETS_FULL = _refusal("secrets_full", 409, "There are {count} secrets, and no more can be kept. Remove some.")
+KNOWN_HOST_EXISTS = _refusal("known_host_exists", 409, "That is so already, as {id} says.")
+KNOWN_HOSTS_FULL = _refusal("known_hosts_full", 409, "There are {count} known hosts, and no more can be kept.")
 SEAL_KEY_GIVEN = _refusal(
     "seal_key_given",
     409,

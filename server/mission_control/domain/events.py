@@ -17,7 +17,9 @@ from .entities import (
     ApprovalFacts,
     DesktopFacts,
     DesktopStatus,
+    KnownHostFacts,
     LinkState,
+    Marker,
     OutpostFacts,
     OutpostOptions,
     Phase,
@@ -323,6 +325,24 @@ class DesktopRemoved(_DesktopChange, frozen=True, kw_only=True):
     removed_at: Time
 
 
+class KnownHostAdded(KnownHostFacts, frozen=True, kw_only=True):
+    """An authority is trusted, or a key is not, for all desktops that match. The payload is the whole known host."""
+
+    TYPE: ClassVar[str] = "knownHost.added"
+    known_host_id: str
+
+
+class KnownHostRemoved(Value, frozen=True, kw_only=True):
+    """That does not hold any more; the payload repeats what it was."""
+
+    TYPE: ClassVar[str] = "knownHost.removed"
+    known_host_id: str
+    marker: Marker
+    hosts: tuple[str, ...]
+    fingerprint: str
+    removed_at: Time
+
+
 class SettingsUpdated(Settings, frozen=True, kw_only=True):
     """The payload is all settings as they now are."""
 
@@ -437,6 +457,8 @@ Event = (
     | DesktopLink
     | DesktopAgentReady
     | DesktopRemoved
+    | KnownHostAdded
+    | KnownHostRemoved
     | SettingsUpdated
     | SecretCreated
     | SecretUpdated
@@ -469,7 +491,7 @@ def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str |
     def first(*names: str) -> str | None:
         return next((name for name in names if name in kind.__struct_fields__), None)
 
-    names = ("approval_id", "key_id", "secret_name", "task_id", "desktop_id", "session_id")
+    names = ("approval_id", "key_id", "secret_name", "known_host_id", "task_id", "desktop_id", "session_id")
     return first("task_id"), first("desktop_id"), first(*names)
 
 

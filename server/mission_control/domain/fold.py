@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from .entities import OPEN, Approval, Desktop, Key, Secret, SecretFacts, Settings, Task
+from .entities import OPEN, Approval, Desktop, Key, KnownHost, Secret, SecretFacts, Settings, Task
 from .events import (
     ApprovalCreated,
     ApprovalResolved,
@@ -21,6 +21,8 @@ from .events import (
     Event,
     KeyCreated,
     KeyRevoked,
+    KnownHostAdded,
+    KnownHostRemoved,
     SecretCreated,
     SecretRemoved,
     SecretUpdated,
@@ -28,9 +30,9 @@ from .events import (
     TaskCreated,
 )
 
-E = TypeVar("E", Task, Approval, Desktop, Key)
+E = TypeVar("E", Task, Approval, Desktop, Key, KnownHost)
 
-Entity = Task | Approval | Desktop | Settings | Key | Secret
+Entity = Task | Approval | Desktop | Settings | Key | Secret | KnownHost
 
 
 @cache
@@ -60,6 +62,7 @@ class State:
     desktops: dict[str, Desktop] = field(default_factory=dict[str, Desktop])
     keys: dict[str, Key] = field(default_factory=dict[str, Key])
     secrets: dict[str, Secret] = field(default_factory=dict[str, Secret])
+    known_hosts: dict[str, KnownHost] = field(default_factory=dict[str, KnownHost])
     settings: Settings = field(default_factory=Settings)
 
     def apply(self, event: Event) -> Entity | None:
@@ -80,6 +83,11 @@ class State:
                 self.secrets[name] = entity = Secret(name=name, **facts)
             case SecretRemoved(secret_name=name):
                 del self.secrets[name]
+                return None
+            case KnownHostAdded(known_host_id=id):
+                self.known_hosts[id] = entity = _created(KnownHost, event, id)
+            case KnownHostRemoved(known_host_id=id):
+                del self.known_hosts[id]
                 return None
             case SettingsUpdated():
                 self.settings = entity = _settings(event)

@@ -101,6 +101,16 @@ PublicKey = Annotated[
         description="As in a .pub file, without its comment.",
     ),
 ]
+HOST_PATTERN: Final = r"^!?(\[[A-Za-z0-9._:*?-]+\]:[0-9]{1,5}|[A-Za-z0-9._:*?-]+)$"
+HostPatterns = Annotated[
+    tuple[Annotated[str, _shape(maxLength=255, pattern=HOST_PATTERN)], ...],
+    _shape(
+        minItems=1,
+        maxItems=limits.HOST_PATTERNS_MAX,
+        description="As in known_hosts: `*` and `?` stand for any characters and for one, `!` excludes, and"
+        " `[host]:port` is for that port only.",
+    ),
+]
 RevokedKeys = Annotated[tuple[PublicKey, ...], _shape(maxItems=limits.REVOKED_KEYS_MAX)]
 Url = Annotated[str, _shape(minLength=8, maxLength=limits.URL_CHARACTERS_MAX, pattern=URL_PATTERN)]
 Secret = Annotated[str, _shape(maxLength=limits.SECRET_CHARACTERS_MAX, writeOnly=True)]

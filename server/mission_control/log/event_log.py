@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..domain.entities import Approval, Desktop, Key, Secret, Settings, Task
+from ..domain.entities import Approval, Desktop, Key, KnownHost, Secret, Settings, Task
 from ..domain.events import Event
 from ..domain.filters import Filter
 from ..domain.output import RunPosition
@@ -38,7 +38,7 @@ class RunRow(msgspec.Struct, frozen=True):
     position: RunPosition
 
 
-Row = Task | Approval | Desktop | Key | Secret | Settings | RunRow
+Row = Task | Approval | Desktop | Key | Secret | KnownHost | Settings | RunRow
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

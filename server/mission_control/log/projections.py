@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..domain.entities import Approval, Desktop, Key, Secret, Settings, Task
+from ..domain.entities import Approval, Desktop, Key, KnownHost, Secret, Settings, Task
 from .event_log import Row, RunRow
 
 _encode = msgspec.json.Encoder().encode
@@ -28,6 +28,7 @@ insert into desktops values (?, ?, ?) on conflict (id) do update set removed = e
 """
 KEY = "insert into keys values (?, ?) on conflict (id) do update set doc = excluded.doc"
 NAMED = "insert into named_secrets values (?, ?) on conflict (name) do update set doc = excluded.doc"
+KNOWN_HOST = "insert into known_hosts values (?, ?) on conflict (id) do update set doc = excluded.doc"
 SETTINGS = "insert into settings values (1, ?) on conflict (id) do update set doc = excluded.doc"
 
 
@@ -48,6 +49,8 @@ def _row(row: Row) -> tuple[str, str, tuple[object, ...]]:
             return KEY, row.id, (row.id, doc)
         case Secret():
             return NAMED, row.name, (row.name, doc)
+        case KnownHost():
+            return KNOWN_HOST, row.id, (row.id, doc)
         case Settings():
             return SETTINGS, "settings", (doc,)
 

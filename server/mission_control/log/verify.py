@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import aiosqlite
 import msgspec
 
-from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, Secret, Settings, Task
+from ..domain.entities import NEXT, OPEN, Approval, Desktop, Key, KnownHost, Secret, Settings, Task
 from ..domain.events import (
     Event,
     Stream,
@@ -372,6 +372,12 @@ class Checker:
             if _decoded(doc, Secret) != self._state.secrets.pop(name, None):
                 self.problem(f"the table of secrets' names shows {name} otherwise than its events")
 
+    def compare_known_hosts(self, rows: Rows) -> None:
+        """Rows of `known_hosts`: `id, doc`."""
+        for id, doc in rows:
+            if _decoded(doc, KnownHost) != self._state.known_hosts.pop(id, None):
+                self.problem(f"the table of known hosts shows {id} otherwise than its events")
+
     def compare_settings(self, rows: Rows) -> None:
         """Rows of `settings`: `doc`; none while nobody changed anything."""
         shown = [_decoded(doc, Settings) for (doc,) in rows]
@@ -424,6 +430,7 @@ class Checker:
             ("desktops", self._state.desktops),
             ("keys", self._state.keys),
             ("secrets' names", self._state.secrets),
+            ("known hosts", self._state.known_hosts),
             ("task counts", [status for status, count in self._listed.items() if count]),
         )
         for table, missing in tables:
@@ -534,6 +541,7 @@ async def _compare(snapshot: Snapshot, checker: Checker) -> None:
         ("desktops", "id, removed, doc", checker.compare_desktops),
         ("keys", "id, doc", checker.compare_keys),
         ("named_secrets", "name, doc", checker.compare_secrets),
+        ("known_hosts", "id, doc", checker.compare_known_hosts),
     )
     for table, columns, compare in by_pages:
         after = ""

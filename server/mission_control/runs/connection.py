@@ -176,7 +176,7 @@ class SshTarget(Struct, frozen=True, kw_only=True):
     port: int | None = None
     username: str | None = None
     host_key: str | None = None  # the confirmed public key, as one line in OpenSSH's form
-    host_authority: str | None = None  # instead: the public key that signs its host certificate
+    host_authorities: tuple[str, ...] = ()  # instead: public keys, one of which signs its host certificate
     revoked_host_keys: tuple[str, ...] = ()  # keys of hosts and authorities that prove nothing
     jump: SshTarget | None = None  # the host that the connection leads through
 
@@ -256,7 +256,7 @@ async def open_connection(
     Raises `SshFailure`. Cancelling while it connects leaves nothing open. `attempt`, where given, records the steps.
     """
     check_address(target)
-    if target.host_key is None and target.host_authority is None:
+    if target.host_key is None and not target.host_authorities:
         raise SshFailure(
             "host_key_unknown", f"The host key of {target} was never confirmed. Compare its fingerprint and confirm it."
         )
@@ -337,8 +337,10 @@ def _may_be_disagreement(failure: SshFailure) -> bool:
 
 
 def fingerprint(public_key: str) -> str:
-    """The fingerprint of a public key line, as OpenSSH prints it. Raises ValueError when it is none."""
-    return asyncssh.import_public_key(public_key).get_fingerprint()
+    """The fingerprint of a public key line, as OpenSSH prints it. Raises ValueError for none of a type used here."""
+    key = asyncssh.import_public_key(public_key)
+    _kind_of(key)
+    return key.get_fingerprint()
 
 
 def public_line(key: asyncssh.SSHKey) -> str:
@@ -441,7 +443,7 @@ def _settings(target: SshTarget, host_key_algorithms: Sequence[str]) -> dict[str
         **_where(target),
         "config": _config_files(target),
         # Nobody is trusted by a list of host keys: `_Client` compares with the pinned one.
-        "known_hosts": ([], _read_keys(target, target.host_authority), _read_keys(target, *target.revoked_host_keys)),
+        "known_hosts": ([], _read_keys(target, target.host_authorities), _read_keys(target, target.revoked_host_keys)),
         "server_host_key_algs": list(host_key_algorithms),
         "encryption_algs": list(CIPHERS),
         "compression_algs": None,  # a flood is faster without, and compressed secrets leak by their length
@@ -539,8 +541,8 @@ def _needs_passphrase(text: str) -> bool:
     return False
 
 
-def _read_keys(target: SshTarget, *lines: str | None) -> list[asyncssh.SSHKey]:
-    return [_read_public_key(target, line) for line in lines if line]
+def _read_keys(target: SshTarget, lines: Sequence[str]) -> list[asyncssh.SSHKey]:
+    return [_read_public_key(target, line) for line in lines]
 
 
 def _read_public_key(target: SshTarget, line: str) -> asyncssh.SSHKey:
@@ -593,8 +595,8 @@ def _revoked(target: SshTarget, error: Exception) -> SshFailure:
 def _uncertified(target: SshTarget, said: str) -> SshFailure:
     return SshFailure(
         "host_certificate_invalid",
-        f"{target} does not prove itself by a certificate of the desktop's authority: {said}. Nothing was sent to it."
-        " Sign its host key for this name, or confirm its fingerprint instead.",
+        f"{target} does not prove itself by a certificate of an authority that is trusted for it: {said}. Nothing was"
+        " sent to it. Sign its host key for this name, or confirm its fingerprint instead.",
     )
 
 

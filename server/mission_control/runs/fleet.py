@@ -196,7 +196,7 @@ class Fleet:
     async def _watch(self, desktop: Desktop, watch: _Watch) -> None:
         with watch.scope:
             try:
-                if desktop.ssh.host_key is None and desktop.ssh.host_authority is None:
+                if desktop.ssh.host_key is None and not desktop.ssh.authorities:
                     await self._ask_for_host_keys(desktop)
                 else:
                     await self._keep_link(desktop, watch)
@@ -402,8 +402,8 @@ class Fleet:
             port=port,
             username=ssh.username,
             host_key=ssh.host_key,
-            host_authority=ssh.host_authority,
-            revoked_host_keys=ssh.revoked_host_keys,
+            host_authorities=ssh.authorities,
+            revoked_host_keys=ssh.all_revoked_keys,
             jump=await self._jump(ssh.jump),
             auth=auth,
         )

@@ -103,7 +103,7 @@ async def check(
     attempt, steps = Attempt(), list[Step]()
     try:
         if (
-            target.host_key is None and target.host_authority is None
+            target.host_key is None and not target.host_authorities
         ):  # nobody is logged in there, but whether it answers can be said
             await offered_host_keys(target, limits=limits)
             attempt.connected_s = monotonic()

@@ -52,6 +52,8 @@ const TONES: Record<string, Tone> = {
 
 export const isShown = (event: LogEvent): boolean => !HIDDEN.has(event.type);
 
+const hostsOf = (hosts: readonly string[] | undefined): string => hosts?.join(', ') ?? '';
+
 function words(event: LogEvent): { words: string; detail: string | null } {
   const { payload } = event;
   const took =
@@ -115,8 +117,24 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: `Secret ${payload.secretName ?? ''} got another value`.trim(), detail: null };
     case 'secret.removed':
       return { words: `Secret ${payload.secretName ?? ''} removed`.trim(), detail: null };
+    case 'knownHost.added':
+      return {
+        words:
+          payload.marker === 'revoked'
+            ? `Key revoked for ${hostsOf(payload.hosts)}`
+            : `Host authority trusted for ${hostsOf(payload.hosts)}`,
+        detail: payload.fingerprint ?? null,
+      };
+    case 'knownHost.removed':
+      return {
+        words:
+          payload.marker === 'revoked'
+            ? `Key not revoked any more for ${hostsOf(payload.hosts)}`
+            : `Host authority not trusted any more for ${hostsOf(payload.hosts)}`,
+        detail: payload.fingerprint ?? null,
+      };
     case 'sealKey.changed':
-      return { words: `Seal key changed: ${payload.secrets ?? 0} secrets sealed anew`, detail: null };
+      return { words: `Seal key changed: ${plural(payload.secrets ?? 0, 'secret')} sealed anew`, detail: null };
     case 'key.created':
       return { words: `Key ${payload.name ?? ''} made`.trim(), detail: null };
     case 'key.revoked':

@@ -588,6 +588,8 @@ export interface components {
             "desktop.link"?: components["schemas"]["DesktopLink"];
             "desktop.agentReady"?: components["schemas"]["DesktopAgentReady"];
             "desktop.removed"?: components["schemas"]["DesktopRemoved"];
+            "knownHost.added"?: components["schemas"]["KnownHostAdded"];
+            "knownHost.removed"?: components["schemas"]["KnownHostRemoved"];
             "settings.updated"?: components["schemas"]["SettingsUpdated"];
             "secret.created"?: components["schemas"]["SecretCreated"];
             "secret.updated"?: components["schemas"]["SecretUpdated"];
@@ -727,6 +729,46 @@ export interface components {
             lastUsedFrom: string | null;
         };
         /**
+         * KnownHost
+         * @description A line of the fleet's known_hosts, with its marker.
+         */
+        KnownHost: {
+            /** @enum {unknown} */
+            marker: "cert-authority" | "revoked";
+            hosts: string[];
+            publicKey: string;
+            fingerprint: string;
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            id: string;
+        };
+        /**
+         * KnownHostAdded
+         * @description An authority is trusted, or a key is not, for all desktops that match. The payload is the whole known host.
+         */
+        KnownHostAdded: {
+            /** @enum {unknown} */
+            marker: "cert-authority" | "revoked";
+            hosts: string[];
+            publicKey: string;
+            fingerprint: string;
+            createdAt: string;
+            createdBy: components["schemas"]["Actor"];
+            knownHostId: string;
+        };
+        /**
+         * KnownHostRemoved
+         * @description That does not hold any more; the payload repeats what it was.
+         */
+        KnownHostRemoved: {
+            knownHostId: string;
+            /** @enum {unknown} */
+            marker: "cert-authority" | "revoked";
+            hosts: string[];
+            fingerprint: string;
+            removedAt: string;
+        };
+        /**
          * LeftRunning
          * @description A process that outlived its command on the desktop.
          */
@@ -850,6 +892,18 @@ export interface components {
             expiresAt?: string | null;
             /** @default [] */
             desktopLabels?: string[];
+        };
+        /**
+         * NewKnownHost
+         * @description A key, and for which hosts it is an authority or is revoked.
+         */
+        NewKnownHost: {
+            /** @enum {unknown} */
+            marker: "cert-authority" | "revoked";
+            /** @description As in known_hosts: `*` and `?` stand for any characters and for one, `!` excludes, and `[host]:port` is for that port only. */
+            hosts: string[];
+            /** @description As in a .pub file, without its comment. */
+            publicKey: string;
         };
         /**
          * NewOutpost
@@ -1170,8 +1224,10 @@ export interface components {
          * Ssh
          * @description Where and how a desktop is reached.
          *
-         *         It proves itself by the pinned `hostKey`, or by a certificate of `hostAuthority` for its name; never by one of
-         *         `revokedHostKeys`. `offeredHostKeys` is what it showed at first. `jump` is the desktop that the way leads through.
+         *         It proves itself by the pinned `hostKey`, or else by a certificate for its name of `hostAuthority`, or where it has
+         *         none, of one of `fleetAuthorities`; never by one of `revokedHostKeys` or `fleetRevokedKeys`. Those of the fleet are
+         *         what its known hosts say of this address. `offeredHostKeys` is what it showed at first. `jump` is the desktop that
+         *         the way leads through.
          */
         Ssh: {
             host: string;
@@ -1190,6 +1246,10 @@ export interface components {
             hostAuthority: string | null;
             /** @default [] */
             revokedHostKeys: string[];
+            /** @default [] */
+            fleetAuthorities: string[];
+            /** @default [] */
+            fleetRevokedKeys: string[];
             /** @default null */
             jump: string | null;
         };
@@ -1803,6 +1863,9 @@ export type KeyChangeView = components['schemas']['KeyChangeView'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyRevoked = components['schemas']['KeyRevoked'];
 export type KeyView = components['schemas']['KeyView'];
+export type KnownHost = components['schemas']['KnownHost'];
+export type KnownHostAdded = components['schemas']['KnownHostAdded'];
+export type KnownHostRemoved = components['schemas']['KnownHostRemoved'];
 export type LeftRunning = components['schemas']['LeftRunning'];
 export type Me = components['schemas']['Me'];
 export type Metrics = components['schemas']['Metrics'];
@@ -1810,6 +1873,7 @@ export type NewAgent = components['schemas']['NewAgent'];
 export type NewBatch = components['schemas']['NewBatch'];
 export type NewDesktop = components['schemas']['NewDesktop'];
 export type NewKey = components['schemas']['NewKey'];
+export type NewKnownHost = components['schemas']['NewKnownHost'];
 export type NewOutpost = components['schemas']['NewOutpost'];
 export type NewSecret = components['schemas']['NewSecret'];
 export type NewSsh = components['schemas']['NewSsh'];
