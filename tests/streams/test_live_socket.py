@@ -71,7 +71,7 @@ class Client:
 @asynccontextmanager
 async def connected(log: SqliteLog, group: anyio.abc.TaskGroup, **options: Any) -> AsyncGenerator[Client]:
     client = Client()
-    settings = {"hello": {}, "metrics": list, "is_allowed": lambda: True} | options
+    settings = {"hello": {}, "metrics": list, "is_allowed": lambda: True, "may": lambda _: True} | options
     socket = Socket(log, client.send, **settings)
 
     async def serve() -> None:
@@ -332,7 +332,7 @@ async def test_a_page_that_stays_open_does_not_remember_every_task_that_ever_pri
 ):
     monkeypatch.setattr(live_socket, "TAILS_MAX", 3)
     async with open_sqlite_log(tmp_path) as log:
-        socket = Socket(log, Client().send, hello={}, metrics=list, is_allowed=lambda: True)
+        socket = Socket(log, Client().send, hello={}, metrics=list, is_allowed=lambda: True, may=lambda _: True)
         order = wire.Subscribe(id="board", after=0, output="tail", tail_lines=1)
         subscription = live_socket._Subscription(socket, order, Filter(), 0)
         for number in range(10):
@@ -348,7 +348,7 @@ async def test_a_key_that_ends_closes_its_open_streams(tmp_path: Path):
     is_valid = True
     async with open_sqlite_log(tmp_path) as log:
         client = Client()
-        socket = Socket(log, client.send, hello={}, metrics=list, is_allowed=lambda: is_valid)
+        socket = Socket(log, client.send, hello={}, metrics=list, is_allowed=lambda: is_valid, may=lambda _: True)
         with anyio.fail_after(DEADLINE_SECONDS):
             async with anyio.create_task_group() as group:
 

@@ -8,6 +8,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from ..domain.filters import Filter
+from ..domain.permissions import may
 from ..log import queries
 from ..log.event_log import StoredEvent
 from ..streams import wire
@@ -52,6 +53,7 @@ async def activity_ws(websocket: WebSocket) -> None:
         hello={"version": services.version, "serverId": services.control.log.server_id},
         metrics=metrics,
         is_allowed=lambda: access.is_valid(principal),
+        may=lambda permission: access.is_valid(principal) and may(principal.role, permission),
         reach=lambda: access.reach(principal),
         recent=recent,
         frames=services.frames,

@@ -17,7 +17,7 @@ import msgspec
 
 from ..domain.events import TaskOutput, TaskProgress
 from ..domain.filters import BULK_TYPES, Filter, types_of
-from ..domain.permissions import Reach
+from ..domain.permissions import NEEDED, Permission, Reach
 from ..log.event_log import EventLog, StoredEvent
 from . import wire
 from .cursor import follow
@@ -64,6 +64,7 @@ class Socket:
         hello: dict[str, object],
         metrics: Callable[[], list[object]],
         is_allowed: Callable[[], bool],
+        may: Callable[[Permission], bool],
         reach: Callable[[], Reach] = lambda: None,
         recent: Recent | None = None,
         frames: Frames | None = None,
@@ -74,6 +75,7 @@ class Socket:
         self._hello = hello
         self._metrics = metrics
         self.is_allowed = is_allowed
+        self._may = may
         self.reach = reach  # the desktops that the reader sees now
         self.recent = recent
         self.frames = frames or Frames()  # shared by the sockets of one log
@@ -118,6 +120,9 @@ class Socket:
             raise ProtocolError("bad_message", f"This message is not understood: {error}.") from None
         except UnicodeError:
             raise ProtocolError("bad_message", "This message is not UTF-8.") from None
+        needed = wire.RULES[type(order)].needs
+        if not self._may(needed):
+            raise ProtocolError("forbidden", f"This needs the role {NEEDED[needed]}.", order.id)
         if isinstance(order, wire.Unsubscribe):
             if subscription := self._subscriptions.pop(order.id, None):
                 subscription.scope.cancel()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
+from ..domain.permissions import Permission
 from ..domain.values import Value
 from ..log.event_log import StoredEvent
 
@@ -50,6 +51,24 @@ class Show(Value, tag_field="op", tag="show", forbid_unknown_fields=True, frozen
 
 
 ClientMessage = Subscribe | Unsubscribe | Show
+
+
+class Rule(NamedTuple):
+    """What a message needs, and what it is about, for a key that reaches only some desktops: of several desktops it
+    gets what is in reach, its own subscriptions are its own."""
+
+    needs: Permission
+    about: Literal["several", "own subscription"]
+
+
+RULES: dict[type[ClientMessage], Rule] = {
+    Subscribe: Rule("read", "several"),
+    Unsubscribe: Rule("read", "own subscription"),
+    Show: Rule("read", "several"),
+}
+"""Who may say what: every message has its row here. Whether it may is asked for each message, not once for a socket."""
+
+assert RULES.keys() == set(get_args(ClientMessage)), "each message has a rule"
 
 _decoder = msgspec.json.Decoder(ClientMessage)
 _encode = msgspec.json.Encoder().encode
