@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -110,6 +111,15 @@ def _path(kind: type[Any], value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_there = bool(parts.hostname) and parts.port != 0  # `port` raises for what is none
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and is_there and url.isascii() and url.isprintable() and " " not in url
+
+
 def _check(config: Config) -> None:
     if not 0 <= config.port <= 65535:
         raise ConfigError(f"The port {config.port} is not between 0 and 65535.")
@@ -129,8 +139,8 @@ def _check(config: Config) -> None:
     for name in ("requests_per_minute", "wrong_keys_per_minute", "streams_per_key"):
         if getattr(config, name) < 0:
             raise ConfigError(f"The limit {name.replace('_', ' ')} is 0, which is none, or more.")
-    if config.head_webhook is not None and not config.head_webhook.startswith(("http://", "https://")):
-        raise ConfigError("The webhook for the log's head is an address that begins with https:// or http://.")
+    if config.head_webhook is not None and not _is_address(config.head_webhook):
+        raise ConfigError("The webhook for the log's head is an address such as https://example.com/heads.")
     if config.head_every < 1:
         raise ConfigError("Between two heads of the log there is at least 1 second.")
     if not config.is_loopback and not config.tls and not config.allow_network:
