@@ -66,7 +66,7 @@ async def serve(folder: Path, finished: int, running: int) -> None:
         desktop_id = await past.desktop("build-1")
         tasks = await fill(past, desktop_id, finished, running)
         past.clock.stands = False
-        _, key = await past.control.access.create_key(NewKey(name="bench", role="admin"), SYSTEM)
+        _, key = await past.control.access.keys.create(NewKey(name="bench", role="admin"), SYSTEM)
         services = Services(
             control=past.control,
             finder=finder,

@@ -89,7 +89,7 @@ async def fill(directory: Path, files: dict[str, tuple[Path, bool]]) -> tuple[st
                 for name, (path, one_by_one) in files.items()
             }
             await control.desktops.stop(desktop.id, SYSTEM)
-            _, key = await control.access.create_key(NewKey(name="bench", role="viewer"), SYSTEM)
+            _, key = await control.access.keys.create(NewKey(name="bench", role="viewer"), SYSTEM)
             return key, ids
 
 

@@ -26,8 +26,8 @@ from .api.services import Services
 from .api.websocket_protocol import WebSocketProtocol
 from .certificate import CertificateUnusable, check_certificate, keep_certificate
 from .config import ANY_ADDRESS, Config, default_data_dir
-from .control.access import LOCAL
 from .control.door import Control, open_control
+from .control.principals import LOCAL
 from .demo.setup import offer_demo
 from .domain.addresses import networks_of
 from .domain.values import SYSTEM
@@ -289,7 +289,8 @@ def _greet(config: Config, control: Control, address: str) -> None:
     _say(f"Mission Control {__version__} on {address}  (data: {config.data_dir})")
     if config.demo or sys.stdout.isatty() or not control.access.has_keys:
         if config.demo or sys.stdout.isatty():
-            _say(f"\n  Open  {address}/#signin={control.access.make_link()}\n\n  The link works once, for ten minutes.")
+            link = f"{address}/#signin={control.access.sessions.make_link()}"
+            _say(f"\n  Open  {link}\n\n  The link works once, for ten minutes.")
             _say(f"  Another: {_open_command(config)}   Stop: Ctrl-C\n")
         else:
             _say(f"Nobody can sign in yet. Make a link:  {_open_command(config)}")

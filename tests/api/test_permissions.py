@@ -38,7 +38,7 @@ async def everybody(api: Api) -> dict[str, Who]:
     """Every way to come."""
 
     async def key(name: str, **facts: Any) -> tuple[str, str]:
-        made, secret = await api.control.access.create_key(NewKey(name=name, **facts), SYSTEM)
+        made, secret = await api.control.access.keys.create(NewKey(name=name, **facts), SYSTEM)
         return made.id, secret
 
     _, expired = await key("expired", role="admin", expires_at="2127-01-01T00:00:00Z")

@@ -68,7 +68,7 @@ async def world(tmp_path: Path, role: str = "operator") -> AsyncGenerator[World]
                 ),
             }
         new = NewKey(name="web only", role=role, desktop_labels=("web", "none has this"))  # pyright: ignore[reportArgumentType]
-        _, secret = await api.control.access.create_key(new, SYSTEM)
+        _, secret = await api.control.access.keys.create(new, SYSTEM)
         yield World(api, api.as_(secret), ids)
 
 

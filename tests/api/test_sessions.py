@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mission_control.control import access
+from mission_control.control import sessions
+from mission_control.control.principals import Visitor
 from mission_control.domain.settings import SettingsEdit
 from mission_control.domain.values import SYSTEM
 from mission_control.log.verify import verify
@@ -232,7 +233,7 @@ async def test_signing_in_anew_gives_another_token_and_ends_the_one_before(tmp_p
 async def test_a_person_has_so_many_sessions_and_the_one_unused_longest_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(access, "SESSIONS_MAX", 2)
+    monkeypatch.setattr(sessions, "SESSIONS_MAX", 2)
     async with open_api(tmp_path) as api:
         other = await sign_in(api, key=api.keys["admin"])
         cookies = [await sign_in(api, key=api.keys["viewer"]) for _ in range(3)]
@@ -286,7 +287,7 @@ async def test_whoever_guesses_from_many_addresses_cannot_fill_the_log(tmp_path:
     async with open_api(tmp_path) as api:
         head = api.control.log.head
         for number in range(5000):
-            api.control.access.failed("key", access.Visitor(f"10.0.{number // 250}.{number % 250}"))
+            api.control.access.failed("key", Visitor(f"10.0.{number // 250}.{number % 250}"))
         api.control.access._failures._write()  # the minute is over
         await api.control.settings.edit(SettingsEdit(task_approval_mode=True), SYSTEM)
         found = (await api.get("/activity?types=auth.failed&limit=1000")).json()

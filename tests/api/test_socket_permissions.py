@@ -39,7 +39,7 @@ def test_each_message_has_a_rule_and_a_row_in_this_test():
 
 async def key_of(at: World, role: Role, *, is_restricted: bool) -> str:
     labels = ("web",) if is_restricted else ()
-    _, secret = await at.api.control.access.create_key(NewKey(name="k", role=role, desktop_labels=labels), SYSTEM)
+    _, secret = await at.api.control.access.keys.create(NewKey(name="k", role=role, desktop_labels=labels), SYSTEM)
     return secret
 
 
@@ -101,7 +101,7 @@ async def test_a_message_is_obeyed_as_its_rule_says(
 @pytest.mark.parametrize("kind", KINDS, ids=op_of)
 async def test_a_message_after_the_key_has_ended_is_not_obeyed(kind: type[wire.ClientMessage], tmp_path: Path):
     async with world(tmp_path) as at:
-        made, secret = await at.api.control.access.create_key(NewKey(name="k", role="viewer"), SYSTEM)
+        made, secret = await at.api.control.access.keys.create(NewKey(name="k", role="viewer"), SYSTEM)
         async with connected(at.api.as_(secret)) as peer:
             await peer.say(op="subscribe", id="mine", output="none", types=["settings.*"])
             await peer.until(lambda: peer.has("live", "mine"))

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from mission_control.api import sse
-from mission_control.control.access import Principal
+from mission_control.control.principals import Principal
 from mission_control.domain.values import SYSTEM
 from tests.support.server import PREFIX, Api, open_api
 

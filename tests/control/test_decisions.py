@@ -77,7 +77,7 @@ async def test_a_desktop_is_either_removed_or_runs_the_task_never_both(tmp_path:
 
 async def test_of_the_last_two_admin_keys_only_one_can_be_revoked(tmp_path: Path):
     async with open_control(tmp_path) as control:
-        made = [await control.access.create_key(NewKey(name=name, role="admin"), SYSTEM) for name in ("a", "b")]
+        made = [await control.access.keys.create(NewKey(name=name, role="admin"), SYSTEM) for name in ("a", "b")]
         codes = await outcomes(
             *(lambda id=key.id: control.access.revoke_key(id, ALICE, by_owner=False) for key, _ in made)
         )
@@ -248,7 +248,7 @@ async def test_the_state_after_a_restart_is_the_state_before(tmp_path: Path):
         done = await finished_task(control, desktop)
         await new_task(control, desktop, run=True)
         await control.settings.edit(SettingsEdit(task_approval_mode=True), ALICE)
-        key, secret = await control.access.create_key(NewKey(name="k", role="operator"), SYSTEM)
+        key, secret = await control.access.keys.create(NewKey(name="k", role="operator"), SYSTEM)
         signed_in = await control.access.sign_in(key=secret)
         assert signed_in is not None
         before = await control.journal.ready()
@@ -306,7 +306,7 @@ async def test_a_removed_desktop_takes_its_secrets_along(tmp_path: Path):
 async def test_secrets_stay_out_of_the_log(tmp_path: Path):
     async with open_control(tmp_path) as control:
         await running_desktop(control, agent=True)
-        _, secret = await control.access.create_key(NewKey(name="k"), SYSTEM)
+        _, secret = await control.access.keys.create(NewKey(name="k"), SYSTEM)
         for event in await everything(control.log):
             for word in (b"secret key", b"secret word", b"secret token", secret.encode()):
                 assert word not in event.envelope()
@@ -338,7 +338,7 @@ async def test_an_edited_agent_without_a_token_keeps_the_one_it_has_and_a_new_on
 
 async def test_a_sign_in_link_opens_once(tmp_path: Path):
     async with open_control(tmp_path) as control:
-        link = control.access.make_link()
+        link = control.access.sessions.make_link()
         assert await control.access.sign_in(link="something else") is None
         signed_in = await control.access.sign_in(link=link)
         assert signed_in is not None
@@ -348,10 +348,10 @@ async def test_a_sign_in_link_opens_once(tmp_path: Path):
 
 async def test_a_session_ends_with_its_key_and_by_signing_out(tmp_path: Path):
     async with open_control(tmp_path) as control:
-        key, secret = await control.access.create_key(NewKey(name="k", role="viewer"), SYSTEM)
+        key, secret = await control.access.keys.create(NewKey(name="k", role="viewer"), SYSTEM)
         sessions = [await control.access.sign_in(key=secret) for _ in range(2)]
         (one, who), (other, _) = [session for session in sessions if session]
-        await control.access.sign_out(control.access.sessions(who)[1:], ALICE)
+        await control.access.sign_out(control.access.sessions.seen_by(who)[1:], ALICE)
         assert control.access.by_session(one) is None
         assert control.access.by_session(other) is not None
         await control.access.revoke_key(key.id, ALICE, by_owner=False)

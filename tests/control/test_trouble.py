@@ -62,10 +62,10 @@ async def test_when_everything_is_refused_nothing_has_changed(tmp_path: Path):
             await finished_task(control, desktop, requires_approval=True),
         )
         running = await new_task(control, desktop, run=True)
-        key, secret = await control.access.create_key(NewKey(name="k", role="admin"), SYSTEM)
+        key, secret = await control.access.keys.create(NewKey(name="k", role="admin"), SYSTEM)
         session = await control.access.sign_in(key=secret)
         assert session is not None
-        link = control.access.make_link()
+        link = control.access.sessions.make_link()
         before = await facts(control)
         disk.free = 0
         commands = [
@@ -80,10 +80,10 @@ async def test_when_everything_is_refused_nothing_has_changed(tmp_path: Path):
             lambda: running_desktop(control, "Other"),
             lambda: control.desktops.stop(desktop.id, ALICE),
             lambda: control.settings.edit(SettingsEdit(task_approval_mode=True), ALICE),
-            lambda: control.access.create_key(NewKey(name="other"), SYSTEM),
+            lambda: control.access.keys.create(NewKey(name="other"), SYSTEM),
             lambda: control.access.revoke_key(key.id, ALICE, by_owner=True),
             lambda: control.access.sign_in(link=link),
-            lambda: control.access.sign_out(control.access.sessions(session[1]), ALICE),
+            lambda: control.access.sign_out(control.access.sessions.seen_by(session[1]), ALICE),
         ]
         for command in commands:
             assert await outcomes(command) == ["log_unavailable"]

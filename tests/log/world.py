@@ -81,10 +81,10 @@ async def make_history(folder: Path) -> None:
         await new_task(control, desktop, run=True)
         batch = [NewTask(type="command", content="true", desktop_id=desktop.id, run=number < 2) for number in range(3)]
         await control.tasks.create(batch, ALICE, batch=True)
-        key, _ = await control.access.create_key(NewKey(name="ci", role="admin"), SYSTEM)
+        key, _ = await control.access.keys.create(NewKey(name="ci", role="admin"), SYSTEM)
         for name in ("NPM_TOKEN", "OTHER"):
             await control.secrets.create(NewSecret(name=name, value=f"value of {name}"), ALICE)
         await control.secrets.replace("NPM_TOKEN", SecretEdit(value="another value"), ALICE)
         await control.secrets.remove("OTHER", ALICE)
-        await control.access.create_key(NewKey(name="other", role="viewer"), SYSTEM)
+        await control.access.keys.create(NewKey(name="other", role="viewer"), SYSTEM)
         await control.access.revoke_key(key.id, SYSTEM, by_owner=True)

@@ -28,8 +28,8 @@ import pytest
 from mission_control.api.app import create_app
 from mission_control.api.proxies import proxies_of
 from mission_control.api.services import Services
-from mission_control.control.access import LOCAL
 from mission_control.control.door import Control, open_control
+from mission_control.control.principals import LOCAL
 from mission_control.domain.desktops import KeyAuth, NewAgent, NewDesktop, NewSsh, Reached
 from mission_control.domain.entities import Desktop, HostKey, Task
 from mission_control.domain.keys import NewKey
@@ -211,7 +211,7 @@ async def open_api(
         app = create_app(services, clock=lambda: now)
         keys: dict[str, str] = {}
         for role in ("viewer", "operator", "admin"):
-            _, keys[role] = await control.access.create_key(NewKey(name=f"the {role}", role=role), SYSTEM)
+            _, keys[role] = await control.access.keys.create(NewKey(name=f"the {role}", role=role), SYSTEM)
         yield Api(
             client=_client(app, {"x-api-key": keys["admin"]}),
             services=services,

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from ..control.access import Principal
+from ..control.principals import Principal
 from ..domain import errors as e
 from ..domain import limits
 from ..domain.desktops import DesktopEdit, NewDesktop

@@ -16,7 +16,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..control.access import SESSION_SECONDS, Principal
+from ..control.principals import Principal
+from ..control.sessions import SESSION_SECONDS
 from ..domain.errors import FORBIDDEN, HOST_REFUSED, ORIGIN_REFUSED, RATE_LIMITED, UNAUTHORIZED, Refused
 from ..domain.events import SignInMethod
 from ..domain.permissions import NEEDED, may
@@ -109,8 +110,8 @@ class Door:
             state["fields"] |= self._requests.fields(taken)
             if taken.retry_seconds:
                 raise Refused(RATE_LIMITED, seconds=taken.retry_seconds)
-        access = self._services.control.access
-        if principal.kind == "session" and scope["type"] == "http" and (token := await access.rotated(principal)):
+        sessions = self._services.control.access.sessions
+        if principal.kind == "session" and scope["type"] == "http" and (token := await sessions.rotated(principal)):
             state["fields"]["set-cookie"] = session_cookie(connection, token)
         await self._app(scope, receive, self._while_valid(send, principal))
 

@@ -20,14 +20,14 @@ async def list_keys(request: Request) -> Response:
         rows = await moment.snapshot.rows("select doc from keys order by id desc")
     keys = [key for row in rows if not (key := json.decode(row[0], type=Key)).revoked_at]
     access = services_of(request).control.access
-    views = [KeyView.of(key, use=access.last_use(key.id)) for key in keys]
+    views = [KeyView.of(key, use=access.keys.last_use(key.id)) for key in keys]
     return answer(views, headers=moment.headers(total=len(views)))
 
 
 async def create_key(request: Request) -> Response:
     """Make an API key. The answer shows it, this once; so an Idempotency-Key is not kept here."""
     new, actor = body_of(request, NewKey), principal_of(request).actor
-    key, secret = await services_of(request).control.access.create_key(new, actor)
+    key, secret = await services_of(request).control.access.keys.create(new, actor)
     return answer(KeyView.of(key, secret), 201, {"Location": f"/api/auth/api-keys/{key.id}"})
 
 

@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from ..control.access import Principal
+from ..control.principals import Principal
 from ..domain import limits
 from ..domain.errors import KEY_RESTRICTED, METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
 from ..domain.permissions import Permission

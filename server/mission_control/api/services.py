@@ -10,8 +10,8 @@ from typing import Protocol
 import anyio
 from starlette.requests import HTTPConnection
 
-from ..control.access import Principal, Visitor
 from ..control.door import Control
+from ..control.principals import Principal, Visitor
 from ..domain.desktops import NewSsh
 from ..domain.entities import Desktop, HostKey
 from ..domain.errors import FieldError, invalid_fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..control.access import Principal
+from ..control.principals import Principal
 from ..domain.errors import LINK_INVALID, LOCAL_ONLY, UNAUTHORIZED, Refused, invalid
 from .answers import answer, no_content
 from .auth import count_wrong_key, session_cookie, session_token
@@ -36,7 +36,7 @@ async def sign_out(request: Request) -> Response:
     """End the browser session at once, with its open streams."""
     access, principal = services_of(request).control.access, principal_of(request)
     if principal.session_id is not None:
-        await access.sign_out([access.session(principal.session_id, principal)], principal.actor)
+        await access.sign_out([access.sessions.one(principal.session_id, principal)], principal.actor)
     return _signed_out(request)
 
 
@@ -44,7 +44,7 @@ async def list_sessions(request: Request) -> Response:
     """Who is signed in, newest first: one's own sessions, and for an admin everybody's."""
     services, principal = services_of(request), principal_of(request)
     log = services.control.log
-    found = [SessionView.of(one, principal.session_id) for one in services.control.access.sessions(principal)]
+    found = [SessionView.of(one, principal.session_id) for one in services.control.access.sessions.seen_by(principal)]
     headers = {"Mission-Control-Seq": str(log.head), "Mission-Control-Log": log.log_id}
     return answer(found, headers=headers | {"Mission-Control-Total": str(len(found))})
 
@@ -52,7 +52,7 @@ async def list_sessions(request: Request) -> Response:
 async def end_session(request: Request) -> Response:
     """Sign a browser out at once, with its open streams: one's own, and for an admin anybody's."""
     access, principal = services_of(request).control.access, principal_of(request)
-    session = access.session(request.path_params["id"], principal)
+    session = access.sessions.one(request.path_params["id"], principal)
     await access.sign_out([session], principal.actor)
     return _signed_out(request) if session.id == principal.session_id else no_content()
 
@@ -61,7 +61,7 @@ async def end_sessions(request: Request) -> Response:
     """Sign out everywhere: all of one's own sessions; with `others=true` all but the one that asks."""
     access, principal = services_of(request).control.access, principal_of(request)
     spared = principal.session_id if query_of(request, SessionsQuery).others else None
-    own = [one for one in access.sessions(principal) if one.principal.id == principal.id and one.id != spared]
+    own = [one for one in access.sessions.seen_by(principal) if one.principal.id == principal.id and one.id != spared]
     await access.sign_out(own, principal.actor)
     is_out = principal.session_id is not None and spared is None
     return _signed_out(request) if is_out else no_content()
@@ -78,7 +78,7 @@ async def make_link(request: Request) -> Response:
     services = services_of(request)
     if principal_of(request).kind != "local":
         raise Refused(LOCAL_ONLY)
-    token = services.control.access.make_link()
+    token = services.control.access.sessions.make_link()
     return answer(SignInLink(url=f"{services.url}/#signin={token}", token=token), 201)
 
 

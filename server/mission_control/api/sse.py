@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..control.access import Principal
+from ..control.principals import Principal
 from ..domain.entities import Desktop
 from ..domain.errors import invalid
 from ..domain.filters import Filter, types_of

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from ..control.access import Session, Use
+from ..control.keys import Use
+from ..control.sessions import Session
 from ..domain import limits
 from ..domain.entities import Decision, Desktop, Key, Task, TaskStatus, TaskType
 from ..domain.events import SignInMethod

@@ -15,10 +15,11 @@ from ..log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
 from ..log.seal_keys import FROM_FILE, Given
 from ..log.sqlite import SqliteLog, open_sqlite_log
 from ..log.vault import Vault
-from .access import LOCAL, Access
+from .access import Access
 from .desktops import Desktops
 from .journal import Journal, open_journal
 from .known_hosts import KnownHosts
+from .principals import LOCAL
 from .secrets import Secrets
 from .settings import Settings
 from .tasks import Tasks

@@ -166,6 +166,12 @@ class Journal:
         except LogUnavailable as error:
             raise Refused(LOG_UNAVAILABLE, reason=str(error)) from None
 
+    def submit(self, events: tuple[Event, ...], actor: Actor, beside: Iterable[Statement] = ()) -> None:
+        """Append what nobody's answer rests on, without waiting for it."""
+        batch = Batch(events=events, actor=actor, beside=tuple(beside))
+        if batch.events or batch.beside:
+            self.log.submit(batch).add_done_callback(lambda done: done.exception())  # the log itself says what is wrong
+
     def take(self, events: tuple[Event, ...]) -> tuple[Row, ...]:
         """Evolve the state; the rows that changed, as they now stand."""
         changed: dict[tuple[type[object], str], Row] = {}
