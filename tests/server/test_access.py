@@ -214,6 +214,25 @@ async def test_revoking_a_key_cuts_its_streams_whatever_their_readers_do(tmp_pat
         assert "Traceback" not in (tmp_path / "data.stderr").read_text()
 
 
+@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b'{"op": "\xc3', b'("}']], ids=["one frame", "two frames"])
+async def test_text_that_is_not_utf_8_ends_the_socket_as_the_protocol_says_and_is_no_fault_of_ours(
+    tmp_path: Path, pieces: list[bytes]
+):
+    async with open_server(tmp_path / "data", demo=False) as server:
+        headers = {"x-api-key": server.http.headers["x-api-key"]}
+        async with ws.connect(server.url.replace("http", "ws") + WS, additional_headers=headers) as reader:
+            assert json.loads(await reader.recv())["op"] == "hello"
+            await reader.send(pieces, text=True)
+            with anyio.fail_after(20):
+                await reader.wait_closed()
+            assert reader.close_code == 1007
+        async with ws.connect(server.url.replace("http", "ws") + WS, additional_headers=headers) as reader:
+            assert json.loads(await reader.recv())["op"] == "hello", "others are served"
+            await reader.send(["{", '"op": "ä"', "}"])
+            assert json.loads(await reader.recv())["code"] == "bad_message"
+    assert (tmp_path / "data.stderr").read_text() == ""
+
+
 async def test_a_key_that_expires_ends_its_streams(tmp_path: Path):
     async with open_server(tmp_path / "data", demo=False) as server:
         end = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()

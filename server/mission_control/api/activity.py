@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..log.queries import EventFilter, read_past
-from .answers import next_url, raw_answer, shown
+from .answers import events_answer, next_url, shown
 from .queries import ActivityQuery, event_types
 from .routes import query_of
 from .services import reach_of
@@ -23,4 +23,4 @@ async def list_activity(request: Request) -> Response:
         before = moment.seq + 1 if query.before is None else query.before
         events, rest = await read_past(moment.snapshot, wanted, before, query.limit)
     more = None if rest is None else next_url(request, before=rest)
-    return raw_answer(b"[%s]" % b",".join(event.envelope() for event in events), headers=moment.headers(next_url=more))
+    return events_answer(request, events, headers=moment.headers(next_url=more))

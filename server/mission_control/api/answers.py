@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..log.event_log import StoredEvent
 from ..log.sqlite import Snapshot
-from .services import services_of
+from .services import sees_addresses, services_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,6 +27,13 @@ def answer(value: object, status: int = 200, headers: Mapping[str, str] | None =
 def raw_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that is encoded already."""
     return Response(body, status, {"Cache-Control": "no-store"} | dict(headers or {}), media_type="application/json")
+
+
+def events_answer(connection: HTTPConnection, events: Iterable[StoredEvent], headers: Mapping[str, str]) -> Response:
+    """Events as a list, as far as who asks sees them."""
+    if not sees_addresses(connection):
+        events = [event.without_addresses() for event in events]
+    return raw_answer(b"[%s]" % b",".join(event.envelope() for event in events), headers=headers)
 
 
 def no_content() -> Response:

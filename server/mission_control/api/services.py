@@ -15,7 +15,7 @@ from ..control.principals import Principal, Visitor
 from ..domain.desktops import NewSsh
 from ..domain.entities import Desktop, HostKey
 from ..domain.errors import FieldError, invalid_fields
-from ..domain.permissions import Reach
+from ..domain.permissions import Reach, may
 from ..domain.watching import CheckReport, Metrics
 from ..streams.find import Finder
 from ..streams.frames import Frames
@@ -73,6 +73,11 @@ def principal_of(connection: HTTPConnection) -> Principal:
 def reach_of(connection: HTTPConnection) -> Reach:
     """The desktops that who asks sees and acts on now; None is all of them."""
     return services_of(connection).control.access.reach(principal_of(connection))
+
+
+def sees_addresses(connection: HTTPConnection) -> bool:
+    """Whether who asks sees from where people came: admins do, who have to follow what others did."""
+    return may(principal_of(connection).role, "administer")
 
 
 def visitor_of(connection: HTTPConnection) -> Visitor:

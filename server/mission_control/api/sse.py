@@ -18,7 +18,7 @@ from ..domain.filters import Filter, types_of
 from ..log.event_log import StoredEvent
 from ..streams.cursor import follow
 from .connections import CUT_SECONDS, Ended, cut
-from .services import Services, principal_of, reach_of, services_of
+from .services import Services, principal_of, reach_of, sees_addresses, services_of
 
 COMMENT_SECONDS = 15.0  # keeps proxies from closing a quiet stream
 STALL_SECONDS = 60.0  # a reader that takes nothing for so long is cut; it comes back with its Last-Event-ID
@@ -93,6 +93,7 @@ async def activity_stream(request: Request) -> Response:
         task_id=request.query_params.get("taskId"),
         desktop_id=request.query_params.get("desktopId"),
         reach=reach_of(request),
+        without_addresses=not sees_addresses(request),
     )
     after = _after(request, services_of(request))
     return _stream(request, _messages(request, after, wanted))

@@ -21,7 +21,7 @@ from ..log.sqlite import Snapshot, SqliteLog
 from ..streams.cursor import follow
 from ..streams.find import NobodyWaits, Wanted
 from ..streams.lines import MARKS, read_page
-from .answers import Shown, answer, next_url, no_content, raw_answer, shown
+from .answers import Shown, answer, events_answer, next_url, no_content, shown
 from .idempotency import remembering
 from .output import OutputReader
 from .queries import CancelQuery, EventsQuery, FindQuery, LinesQuery, OutputQuery, TasksQuery, event_types
@@ -178,7 +178,7 @@ async def task_events(request: Request) -> Response:
     is_whole = len(events) <= query.limit and sum(event.size for event in events) < limits.EVENTS_READ_BYTES_MAX
     events = events[: query.limit]
     more = None if is_whole else next_url(request, after=events[-1].seq)
-    return raw_answer(b"[%s]" % b",".join(event.envelope() for event in events), headers=moment.headers(next_url=more))
+    return events_answer(request, events, headers=moment.headers(next_url=more))
 
 
 async def task_output(request: Request) -> Response:

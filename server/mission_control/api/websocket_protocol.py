@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from .connections import CUT_SECONDS, reset
@@ -37,6 +38,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or self.conn.state is not State.OPEN:
             raise ClientDisconnected
         self.transport.writelines((header(len(data)), data))
+
+    def send_receive_event_to_app(self) -> None:
+        """Text that is not UTF-8 ends the connection with 1007 (RFC 6455, 8.1): a peer's mistake, not ours to log."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                self._cut_soon()
+                return
+        super().send_receive_event_to_app()
 
     def _cut_soon(self) -> None:
         """Neither a peer that does not answer nor one that takes nothing keeps a closed socket open.

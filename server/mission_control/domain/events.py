@@ -403,7 +403,7 @@ SignInMethod = Literal["key", "link"]
 
 
 class AuthSignedIn(Value, frozen=True, kw_only=True):
-    """A browser session began. The actor says who, and from where."""
+    """A browser session began. The actor says who, and to admins from where, as `userAgent` says with what."""
 
     TYPE: ClassVar[str] = "auth.signedIn"
     session_id: str
@@ -422,7 +422,7 @@ class AuthSignedOut(Value, frozen=True, kw_only=True):
 
 class AuthFailed(Value, frozen=True, kw_only=True):
     """Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
-    further addresses one without an address, so that nobody can fill the disk with them."""
+    further addresses one without an address, so that nobody can fill the disk with them. Admins see the address."""
 
     TYPE: ClassVar[str] = "auth.failed"
     address: str | None
@@ -483,6 +483,17 @@ def decode_event(type: str, body: bytes) -> Event:
     Raises KeyError for a type that this version does not know, msgspec.ValidationError for a foreign payload.
     """
     return _DECODERS[type].decode(body)
+
+
+_WHERE = {AuthFailed.TYPE: ("address",), AuthSignedIn.TYPE: ("user_agent",)}
+"""What payloads say of where a person was, beside the actor's `from`."""
+
+
+def without_address(type: str, body: bytes) -> bytes:
+    """A payload as those read it who do not see from where people came, and with what."""
+    if type not in _WHERE:
+        return body
+    return msgspec.json.encode(msgspec.structs.replace(decode_event(type, body), **dict.fromkeys(_WHERE[type])))
 
 
 def _fields_of_subject(kind: type[Event]) -> tuple[str | None, str | None, str | None]:

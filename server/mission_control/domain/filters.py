@@ -17,12 +17,14 @@ OF_EVERYBODY = frozenset(("settings.updated",))
 
 
 class Filter(Value, frozen=True, kw_only=True):
-    """Types (None = all), and optionally one task or one desktop; `reach` are the desktops that the reader sees."""
+    """Types (None = all), and optionally one task or one desktop; `reach` are the desktops that the reader sees, and
+    `without_addresses` says that it does not see where people were."""
 
     types: frozenset[str] | None = None
     task_id: str | None = None
     desktop_id: str | None = None
     reach: Reach = None
+    without_addresses: bool = False
 
     def matches(self, type: str, task_id: str | None, desktop_id: str | None) -> bool:
         return (

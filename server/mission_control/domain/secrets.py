@@ -57,7 +57,8 @@ def create(new: NewSecret, secrets: Mapping[str, Secret], *, at: Time, actor: Ac
         raise Refused(SECRET_EXISTS, name=new.name)
     if len(secrets) >= limits.SECRETS_MAX:
         raise Refused(SECRETS_FULL, count=len(secrets))
-    return [SecretCreated(secret_name=new.name, created_at=at, created_by=actor, updated_at=at, updated_by=actor)]
+    who = actor.who
+    return [SecretCreated(secret_name=new.name, created_at=at, created_by=who, updated_at=at, updated_by=who)]
 
 
 def replace(secret: Secret | None, name: str, edit: SecretEdit, *, at: Time, actor: Actor) -> list[Event]:
@@ -71,7 +72,7 @@ def replace(secret: Secret | None, name: str, edit: SecretEdit, *, at: Time, act
             created_at=secret.created_at,
             created_by=secret.created_by,
             updated_at=at,
-            updated_by=actor,
+            updated_by=actor.who,
         )
     ]
 

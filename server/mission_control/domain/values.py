@@ -34,7 +34,7 @@ def is_name(text: str, characters_max: int) -> bool:
 class Actor(Value, frozen=True, kw_only=True):
     """Who did it: a key, a person's session, the local administration socket, or the system itself.
 
-    As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
+    As the actor of an event it also says by what (`via`) and, to admins, from which address (`from`) it was done.
     """
 
     id: str

@@ -6,12 +6,13 @@ same order. An implementation passes `tests/log/contract.py`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from ..domain.entities import Approval, Desktop, Key, KnownHost, Secret, Settings, Task
-from ..domain.events import Event
+from ..domain.events import Event, without_address
 from ..domain.filters import Filter
 from ..domain.output import RunPosition
 from ..domain.times import rfc3339
@@ -70,6 +71,12 @@ class StoredEvent(NamedTuple):
     actor: bytes
     body: bytes | None
 
+    def without_addresses(self) -> StoredEvent:
+        """The event as those read it who do not see from where people came."""
+        body = self.body if self.body is None else without_address(self.type, self.body)
+        actor = self.actor if b'"from":' not in self.actor else _without_from(self.actor)
+        return self if actor is self.actor and body is self.body else self._replace(actor=actor, body=body)
+
     def envelope(self) -> bytes:
         """The event as it goes on the wire, joined around the payload that was encoded once."""
         return b"".join(self.parts())
@@ -86,6 +93,11 @@ class StoredEvent(NamedTuple):
     @property
     def size(self) -> int:
         return 256 + len(self.body or b"")
+
+
+@lru_cache(1000)
+def _without_from(actor: bytes) -> bytes:
+    return _ENCODER.encode(msgspec.structs.replace(msgspec.json.decode(actor, type=Actor), address=msgspec.UNSET))
 
 
 class Page(NamedTuple):

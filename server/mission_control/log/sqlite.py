@@ -112,9 +112,13 @@ class SqliteLog:
 
     async def read_after(self, seq: int, wanted: Filter) -> Page:
         if self._ring.holds_after(seq):
-            return self._ring.read_after(seq, wanted)
-        async with self.snapshot() as snapshot:
-            return await _read_after(snapshot, seq, wanted)
+            page = self._ring.read_after(seq, wanted)
+        else:
+            async with self.snapshot() as snapshot:
+                page = await _read_after(snapshot, seq, wanted)
+        if wanted.without_addresses:
+            return Page([event.without_addresses() for event in page.events], page.cursor)
+        return page
 
     def holds_after(self, seq: int) -> bool:
         return self._ring.holds_after(seq)

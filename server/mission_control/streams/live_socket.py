@@ -167,7 +167,13 @@ class Socket:
                 types = types_of(order.types, bulk=order.output == "full")
             except ValueError as error:
                 raise ProtocolError("bad_message", f"{error}.", order.id) from None
-        return Filter(types=types, task_id=order.task_id, desktop_id=order.desktop_id, reach=self.reach())
+        return Filter(
+            types=types,
+            task_id=order.task_id,
+            desktop_id=order.desktop_id,
+            reach=self.reach(),
+            without_addresses=not self._may("administer"),
+        )
 
     async def _heartbeats(self, scope: anyio.CancelScope) -> None:
         """After silence, say where everything stands; and leave when the key or session has ended."""

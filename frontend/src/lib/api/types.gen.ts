@@ -8,7 +8,7 @@ export interface components {
          * Actor
          * @description Who did it: a key, a person's session, the local administration socket, or the system itself.
          *
-         *         As the actor of an event it also says by what (`via`) and from which address (`from`) it was done.
+         *         As the actor of an event it also says by what (`via`) and, to admins, from which address (`from`) it was done.
          */
         Actor: {
             id: string;
@@ -125,7 +125,7 @@ export interface components {
         /**
          * AuthFailed
          * @description Somebody showed a key or link that opens nothing. `count` attempts from one address are one event, and those of
-         *         further addresses one without an address, so that nobody can fill the disk with them.
+         *         further addresses one without an address, so that nobody can fill the disk with them. Admins see the address.
          */
         AuthFailed: {
             address: string | null;
@@ -135,7 +135,7 @@ export interface components {
         };
         /**
          * AuthSignedIn
-         * @description A browser session began. The actor says who, and from where.
+         * @description A browser session began. The actor says who, and to admins from where, as `userAgent` says with what.
          */
         AuthSignedIn: {
             sessionId: string;
