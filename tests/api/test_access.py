@@ -129,7 +129,7 @@ async def test_the_last_admin_key_is_revoked_by_the_owner_only(tmp_path: Path):
 
 
 async def test_every_answer_tells_browsers_to_run_embed_and_keep_nothing_of_it(tmp_path: Path):
-    """ASVS 5.0: 3.2.1, 3.4.3 to 3.4.6."""
+    """ASVS 5.0: 3.2.1, 3.4.3, 3.4.4, 3.4.5, 3.4.6, 3.4.8, 3.5.8."""
     async with open_api(tmp_path) as api:
         for path in ("/tasks", "/nothing", "/healthz", "/openapi.json", "!/", "!/assets/nothing.js", "/api/auth/me"):
             fields = (await api.get(path)).headers
@@ -147,7 +147,7 @@ async def test_every_answer_tells_browsers_to_run_embed_and_keep_nothing_of_it(t
 
 
 async def test_with_tls_browsers_are_told_to_come_by_it_from_now_on(tmp_path: Path):
-    """ASVS 5.0: 3.4.1."""
+    """ASVS 5.0: 3.4.1 (as for level 1: this host alone, since others of its domain are not ours to speak for)."""
     async with open_api(tmp_path, tls=True) as api:
         for path in ("/tasks", "/nothing", "/healthz", "!/"):
             assert (await api.get(path)).headers["strict-transport-security"] == "max-age=31536000"

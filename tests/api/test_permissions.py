@@ -1,7 +1,8 @@
 """Who may do what: every route and every way to come, from the route table. A new route is in it from the start.
 
-ASVS 5.0: 8.2.1 (function-level access), 8.3.1 (enforced by the service), 3.5.1 and 3.5.3 (another site changes
-nothing), 7.2.1 (tokens are verified by the service).
+ASVS 5.0: 8.2.1 (function-level access), 8.3.1 (enforced by the service), 3.5.1 (another site changes nothing), 3.5.3
+(nothing changes by a safe method), 4.4.2 (the Origin of a WebSocket is checked), 7.2.1 (tokens are verified by the
+service).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who may say what on an open WebSocket: every message and every role, from the table of messages.
 
-ASVS 5.0: 8.3.1 (enforced by the service), 8.2.2 (data-specific access), 4.4.3 (a session of its own is not needed: the
-socket is opened by the key or session, and each message is held against it).
+ASVS 5.0: 8.2.1 (function-level access), 8.2.2 (data-specific access), 8.3.1 (enforced by the service), 8.3.2 (changes
+of rights are applied immediately).
 """
 
 from __future__ import annotations

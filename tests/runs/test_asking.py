@@ -1,4 +1,7 @@
-"""What the server asks itself goes to an address that was judged, and nowhere else."""
+"""What the server asks itself goes to an address that was judged, and nowhere else.
+
+ASVS 5.0: 1.3.6 (server-side request forgery), 13.2.4 (an allowlist for what is asked of agents).
+"""
 
 from __future__ import annotations
 

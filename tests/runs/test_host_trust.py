@@ -1,6 +1,8 @@
 """Hosts that prove themselves by a certificate, keys that are revoked, ways through other hosts, and our certificates.
 
 Everything against Debian's sshd.
+
+ASVS 5.0: 12.3.1 (connections to desktops are encrypted, and do not fall back to what is less).
 """
 
 from __future__ import annotations

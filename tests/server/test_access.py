@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import warnings
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -136,7 +137,7 @@ async def test_a_certificate_that_does_not_fit_its_key_is_said_at_the_start(tmp_
 
 
 async def test_only_current_tls_is_spoken(tmp_path: Path):
-    """ASVS 5.0: 12.1.1 (only TLS 1.2 and 1.3)."""
+    """ASVS 5.0: 12.1.1 (only TLS 1.2 and 1.3, and that before)."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     write_certificate(cert, key, 1)
     flags = ("--tls-cert", str(cert), "--tls-key", str(key))
@@ -144,12 +145,18 @@ async def test_only_current_tls_is_spoken(tmp_path: Path):
 
         def version(newest: ssl.TLSVersion) -> str | None:
             context = ssl.create_default_context(cafile=str(cert))
+            if newest < ssl.TLSVersion.TLSv1_3:
+                context.set_ciphers("ALL:@SECLEVEL=0")  # else this end would refuse older ones by itself
+                context.minimum_version = newest
             context.maximum_version = newest
             with connection(server) as peer, context.wrap_socket(peer, server_hostname="localhost") as spoken:
                 return spoken.version()
 
         assert await in_thread(version, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
         assert await in_thread(version, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            with pytest.raises(ssl.SSLError):
+                await in_thread(version, ssl.TLSVersion.TLSv1_1)
 
 
 @asynccontextmanager
