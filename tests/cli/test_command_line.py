@@ -33,11 +33,13 @@ def test_the_version_is_printed_alone(capsys: pytest.CaptureFixture[str]):
 COMMANDS = [
     ["serve"],
     ["open"],
-    ["log", "verify"],
+    *(["log", name] for name in ("verify", "restored", "head", "rotate-key")),
     *(["tasks", name] for name in ("create", "list", "show", "run", "watch", "cancel", "review", "retry", "output")),
     *(["desktops", name] for name in ("list", "add", "check", "remove")),
     *(["approvals", name] for name in ("list", "approve", "reject")),
     *(["keys", name] for name in ("create", "list", "revoke")),
+    *(["secrets", name] for name in ("set", "list", "remove")),
+    *(["known-hosts", name] for name in ("add", "list", "remove", "import")),
 ]
 
 

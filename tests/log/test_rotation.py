@@ -106,7 +106,12 @@ async def test_a_key_from_the_environment_takes_the_place_of_the_file_and_anothe
     with pytest.raises(BaseExceptionGroup) as caught:
         await opened(directory, FIRST)
     assert caught.group_contains(DirectoryUnusable, match=f"opens none of the {len(NAMES)} secrets")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await opened(directory)
+    assert caught.group_contains(DirectoryUnusable, match="give it as MISSION_CONTROL_SEAL_KEY, or as")
+    assert not (directory / KEY_FILE).exists(), "a forgotten key is not replaced by a new one"
     assert await opened(directory, Given(old=SECOND.key)) == EXPECTED
+    assert await opened(directory) == EXPECTED
     assert (directory / KEY_FILE).exists(), "back to a file"
     assert await changes(directory, FROM_FILE) == 3
     assert (await verify_directory(directory)).is_sound

@@ -12,7 +12,7 @@ import structlog
 
 from ..domain.errors import Refused
 from ..log.directory import DATABASE_FILE, DirectoryUnusable, locked_directory
-from ..log.seal_keys import FROM_FILE, Given
+from ..log.seal_keys import FROM_FILE, Given, is_missing
 from ..log.sqlite import SqliteLog, open_sqlite_log
 from ..log.vault import Vault
 from .access import Access
@@ -20,7 +20,7 @@ from .desktops import Desktops
 from .journal import Journal, open_journal
 from .known_hosts import KnownHosts
 from .principals import LOCAL
-from .secrets import Secrets
+from .secrets import Secrets, refuse_forgotten
 from .settings import Settings
 from .tasks import Tasks
 
@@ -53,8 +53,10 @@ async def open_control(
     `seal_keys` are those of the environment; `free_bytes` tells how much room the disk has, where that is not the file
     system's to say. Raises DirectoryUnusable, NewerSchema.
     """
-    vault = Vault(directory, seal_keys)
     async with open_sqlite_log(directory, clock_us=clock_us, free_bytes=free_bytes) as log:
+        if is_missing(directory, seal_keys):
+            await refuse_forgotten(log)
+        vault = Vault(directory, seal_keys)
         journal = open_journal(log, clock_us)
         access = Access(journal)
         await access.load()

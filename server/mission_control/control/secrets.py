@@ -22,6 +22,7 @@ from ..domain.values import SYSTEM, Actor
 from ..log.directory import DirectoryUnusable
 from ..log.event_log import Statement
 from ..log.seal_keys import OLD_VARIABLE, VARIABLE
+from ..log.sqlite import SqliteLog
 from ..log.vault import NAMED, Vault
 from .journal import Journal
 
@@ -34,6 +35,20 @@ class SecretMissing(Exception):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"The secret {name} was removed, or cannot be opened with this key. Set it again, then retry.")
+
+
+_KEY_IS_GIVEN = "seal_key_is_given"  # in the table `meta`, where the key is not beside it
+
+
+async def refuse_forgotten(log: SqliteLog) -> None:
+    """Raise DirectoryUnusable where the key was given by the environment, and is not now: a new one would open
+    nothing."""
+    async with log.snapshot() as snapshot:
+        if await snapshot.row("select 1 from meta where name = ?", (_KEY_IS_GIVEN,)):
+            raise DirectoryUnusable(
+                f"The secrets here are sealed with a key from the environment: give it as {VARIABLE}, or as"
+                f" {OLD_VARIABLE} alone to seal them with a key file again."
+            )
 
 
 class Secrets:
@@ -57,11 +72,20 @@ class Secrets:
                     f" to change it, that one as {OLD_VARIABLE}."
                 )
             _logger.warning("some secrets do not open with this seal key", closed=closed, of=len(rows))
-        if self._vault.is_changing:
-            try:
+        try:
+            await self._note_whose_key()
+            if self._vault.is_changing:
                 await self._reseal(SYSTEM)
-            except Refused as refused:  # all of them open as it is, and the next start tries again
-                _logger.warning("the seal key is not changed yet", reason=str(refused))
+        except Refused as refused:  # all of them open as it is, and the next start tries again
+            _logger.warning("the seal key is not changed yet", reason=str(refused))
+
+    async def _note_whose_key(self) -> None:
+        """So that a start without the key that was given is refused: noted before a key file is removed."""
+        async with self._journal.log.snapshot() as snapshot:
+            is_noted = await snapshot.row("select 1 from meta where name = ?", (_KEY_IS_GIVEN,)) is not None
+        if is_noted != self._vault.is_given:
+            sql = "delete from meta where name = ?" if is_noted else "insert into meta values (?, '')"
+            await self._journal.commit([], SYSTEM, beside=[Statement(sql, (_KEY_IS_GIVEN,))])
 
     @property
     def patterns(self) -> Patterns:

@@ -87,6 +87,11 @@ def read_keys(directory: Path, given: Given = FROM_FILE) -> list[bytes]:
     return keys if given.old is None else [*keys, given.old]
 
 
+def is_missing(directory: Path, given: Given = FROM_FILE) -> bool:
+    """Whether there is no key, so that a file with a new one will be made."""
+    return given == FROM_FILE and not (directory / KEY_FILE).exists()
+
+
 def is_changing(directory: Path, given: Given = FROM_FILE) -> bool:
     """Whether there are keys beside that which seals: what they sealed is to be sealed anew."""
     is_replaced = given.key is not None and (directory / KEY_FILE).exists()

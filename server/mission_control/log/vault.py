@@ -83,7 +83,10 @@ class Vault:
         return self._patterns
 
     def seal(self, owner: str, name: str, secret: str) -> Statement:
-        """The statement that stores a secret in place of an older one."""
+        """The statement that stores a secret in place of an older one.
+
+        It is given to the log before the next await: a change of the key waits for what was given before.
+        """
         self._retire(owner, name)
         self._known[owner, name] = secret  # masked from now on, whether or not the statement is carried out
         return Statement(

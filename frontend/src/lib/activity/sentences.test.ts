@@ -68,6 +68,24 @@ describe('the activity', () => {
     );
   });
 
+  it('tells what is trusted for many hosts, and that secrets were sealed anew', () => {
+    const host = { marker: 'cert-authority', hosts: ['*.lab', '!old.lab'], fingerprint: 'SHA256:x' };
+    const lines = linesOf(
+      [
+        event('sealKey.changed', { secrets: 1 }),
+        event('knownHost.removed', { ...host, marker: 'revoked' }),
+        event('knownHost.added', host),
+      ],
+      names,
+    );
+    expect(lines.map((line) => line.words).sort()).toEqual([
+      'Host authority trusted for *.lab, !old.lab',
+      'Key not revoked any more for *.lab, !old.lab',
+      'Seal key changed: 1 secret sealed anew',
+    ]);
+    expect(lines.some((line) => line.detail === 'SHA256:x')).toBe(true);
+  });
+
   it('shows a type that it does not know by its name', () => {
     expect(linesOf([event('weather.changed', {})], names)).toMatchObject([{ words: 'weather.changed', href: null }]);
   });
