@@ -7,8 +7,10 @@ import shutil
 import subprocess
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from mission_control.control.door import open_control, rotate_key
@@ -145,6 +147,48 @@ async def test_while_a_server_runs_the_key_is_changed_between_changes_of_secrets
     (directory / KEY_FILE).write_bytes(old)
     with pytest.raises(SecretUnreadable):
         await opened(directory)
+
+
+async def test_what_waits_for_the_disk_when_the_key_is_changed_is_sealed_anew_too(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_control(directory) as control, anyio.create_task_group() as group:
+        writer, may_write, has_begun = control.log._writer, anyio.Event(), anyio.Event()
+        transact, begin = writer._transact, control.secrets._vault.begin_change
+
+        async def held(*given: Any) -> None:
+            await may_write.wait()
+            await transact(*given)
+
+        def begin_change() -> None:
+            begin()
+            anyio.from_thread.run_sync(has_begun.set)
+
+        monkeypatch.setattr(writer, "_transact", held)
+        monkeypatch.setattr(control.secrets._vault, "begin_change", begin_change)
+        group.start_soon(control.secrets.replace, NAMES[0], SecretEdit(value="new value"), MIA)  # by the old key
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(control.secrets.rotate_key, MIA)
+        await has_begun.wait()
+        await anyio.wait_all_tasks_blocked()
+        may_write.set()
+    assert await opened(directory) == EXPECTED | {NAMES[0]: "new value"}
+
+
+async def test_a_secret_that_is_replaced_while_all_are_sealed_anew_keeps_its_new_value(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_control(directory) as control:
+        stored = control.secrets._stored
+
+        async def read_and_replaced() -> list[tuple[str, str, bytes]]:
+            rows = await stored()
+            await control.secrets.replace(NAMES[0], SecretEdit(value="new value"), MIA)
+            return rows
+
+        monkeypatch.setattr(control.secrets, "_stored", read_and_replaced)
+        await control.secrets.rotate_key(MIA)
+    assert await opened(directory) == EXPECTED | {NAMES[0]: "new value"}
 
 
 @pytest.mark.parametrize("text", ["", "short", b64encode(bytes(31)).decode(), b64encode(bytes(33)).decode(), "ä" * 43])
