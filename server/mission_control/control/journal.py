@@ -63,6 +63,10 @@ class Journal:
         finally:
             self._listeners.remove(listener)
 
+    def now_us(self) -> int:
+        """The present time in microseconds since 1970."""
+        return self._clock_us()
+
     def now(self) -> str:
         """The present time as it goes on the wire."""
         return rfc3339(self._clock_us())

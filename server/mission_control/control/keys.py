@@ -54,10 +54,10 @@ class Keys:
 
     def by_key(self, secret: str, visitor: Visitor) -> Principal | None:
         """The holder of a key that is valid now."""
-        key = self._journal.state.keys.get(self._ids.get(keys.digest(secret), ""))
-        if key is None or not keys.is_valid(key, self._journal.now()):
+        key, now = self._journal.state.keys.get(self._ids.get(keys.digest(secret), "")), self._journal.now()
+        if key is None or not keys.is_valid(key, now):
             return None
-        self._uses[key.id] = Use(self._journal.now(), visitor.address)
+        self._uses[key.id] = Use(now, visitor.address)
         self._last_uses.used(key.id, self._use_of)
         return Principal("key", key.id, key.name, key.role, key.id, None, key.desktop_labels, visitor.address)
 

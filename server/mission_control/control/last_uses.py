@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain.times import microseconds
 from ..log.event_log import Statement
 from .journal import Journal
 from .principals import LOCAL
@@ -23,7 +22,7 @@ class LastUses:
     def used(self, id: str, stored_by: Callable[[str], Statement | None]) -> None:
         """A key or session was used; `stored_by` says how it stands when that is written."""
         self._unwritten[id] = stored_by
-        now_us = microseconds(self._journal.now())
+        now_us = self._journal.now_us()
         if not 0 <= now_us - self._written_us < USES_SECONDS * 1_000_000:
             self._written_us = now_us
             self.write()
