@@ -21,8 +21,8 @@ from tests.support.past import open_past
 from tests.support.server_process import ServerProcess, open_server
 from tests.support.waiting import until
 
-LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket", "Failed to load resource")
-"""What Chromium says on the console when a test takes the connection away."""
+LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket", "Failed to load resource", "request failed")
+"""What Chromium says when a test takes the connection away."""
 
 LINES = 200_000
 MANY = 'awk \'BEGIN { for (i = 1; i <= 200000; i++) print "line " i (i % 50000 == 123 ? " with an ERROR" : "") }\''
@@ -99,6 +99,21 @@ async def test_a_long_output_opens_at_its_end_and_is_read_from_anywhere(tmp_path
             await output(page).get_by_text("123405", exact=True).click()
             await output(page).get_by_text("123407", exact=True).click(modifiers=["Shift"])
             await expect(page).to_have_url(re.compile(r"#L123405-L123407$"))
+
+
+async def test_a_link_to_a_task_asks_for_its_lines_at_once_and_for_nothing_twice(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, "seq -f 'line %g' 300")
+        async with signed_in(browser, server.link) as page:
+            paths: list[str] = []
+            page.on("request", lambda request: paths.append(request.url.removeprefix(server.url)))
+            await show(page, server, task)
+            await expect(row(page, "line 300")).to_be_visible()
+            own = f"/api/mission-control/tasks/{task['id']}"
+            for path in ("/api/auth/me", own, f"{own}/output/lines?tail=200"):
+                assert paths.index(path) < paths.index("/api/mission-control/settings"), f"{path} is asked for early"
+            assert paths.count("/api/auth/me") == paths.count(own) == 1, paths
 
 
 async def test_find_searches_all_of_it_and_shows_the_matching_lines_alone(tmp_path: Path):

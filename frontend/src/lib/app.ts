@@ -67,9 +67,8 @@ class App {
     }
   }
 
-  /** After signing in: reads everything and follows it. Throws when the server does not answer. */
+  /** After signing in: reads everything and follows it. Throws when the server refuses. */
   async enter(): Promise<void> {
-    await this.#feed.start();
     this.notifications.names = {
       me: this.session.me?.id ?? '',
       task: (id) => {
@@ -78,7 +77,13 @@ class App {
       },
       desktop: (id) => this.desktops.nameOf(id),
     };
-    this.socket.start();
+    this.socket.start(); // what a task's page follows need not wait for the board
+    try {
+      await this.#feed.start();
+    } catch (error) {
+      if (asProblem(error).code !== 'unreachable') throw error;
+      this.#feed.startLater(); // that the connection is lost is said, and tried again, like later on
+    }
   }
 
   /** The socket was told that nobody is signed in: the session ended elsewhere, or was only closed to this socket. */

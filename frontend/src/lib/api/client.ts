@@ -1,6 +1,7 @@
 // The one way to the REST API. Every call either gives the answer or throws a ProblemError; nothing is retried in
 // silence. Paths without /api are below /api/mission-control,
 // but for the API's description.
+import { forgetEarly, takeEarly } from './early';
 import { ProblemError, problemFrom, unreachable } from './errors';
 import type { Problem } from './types';
 
@@ -56,10 +57,12 @@ export class Client {
       init.body = JSON.stringify(body);
     }
     if (method === 'POST') headers['idempotency-key'] = options.idempotencyKey ?? newIdempotencyKey();
+    if (method !== 'GET') forgetEarly();
+    const early = method === 'GET' ? takeEarly(apiPath(path)) : null;
     let response: Response;
-    const sentAt = Date.now();
+    const sentAt = early?.sentAt ?? Date.now();
     try {
-      response = await fetch(apiPath(path), init);
+      response = await (early?.response ?? fetch(apiPath(path), init));
       this.onDate(response.headers.get('date'), sentAt, Date.now());
     } catch (error) {
       if (options.signal?.aborted) throw error;

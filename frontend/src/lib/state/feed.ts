@@ -97,11 +97,14 @@ export class Feed {
     this.#waiting = [];
   }
 
-  /** Until it works, or somebody else begins or stops it. */
+  /** Tries again, after the server did not answer, until it works or somebody else begins or stops it. */
+  startLater(generation = this.#generation): void {
+    setTimeout(() => this.#startAgain(generation), START_AGAIN_MS);
+  }
+
   #startAgain(generation: number): void {
     if (generation !== this.#generation) return;
-    const next = generation + 1;
-    this.start().catch(() => setTimeout(() => this.#startAgain(next), START_AGAIN_MS));
+    this.start().catch(() => this.startLater(generation + 1));
   }
 
   /**

@@ -1,5 +1,5 @@
 // What this browser remembers for this person: theme, open panels, the last choices. Kept in local storage, where that
-// is allowed; the theme's key is also read by theme.js before the first paint.
+// is allowed; the theme's key is also read by early.js before the first paint.
 import type { TaskStatus, TaskType } from '../api/types';
 
 export type Theme = 'system' | 'light' | 'dark';

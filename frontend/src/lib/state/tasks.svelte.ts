@@ -165,6 +165,8 @@ export class TasksState {
   #filter = $state.raw<TaskFilter>(NO_FILTER);
   #isLoaded = $state(false);
   #loading = new Map<string, Promise<TaskState>>();
+  /** The position of the oldest answer about one task that came before the columns: events go on behind it. */
+  #knownFrom = Number.POSITIVE_INFINITY;
   #api: Client;
   // Columns are laid out by hand, and only those in which something moved: a board of thousands of cards must not be
   // sorted anew because one of them has another status.
@@ -246,7 +248,9 @@ export class TasksState {
     }
     const seqs = await Promise.all(STATUSES.map((status) => this.#loadColumn(status, filter)));
     this.#isLoaded = true;
-    return Math.min(...seqs);
+    const from = Math.min(...seqs, this.#knownFrom);
+    this.#knownFrom = Number.POSITIVE_INFINITY;
+    return from;
   }
 
   /**
@@ -321,7 +325,10 @@ export class TasksState {
     if (!loading) {
       loading = this.#api
         .get<Task>(`/tasks/${encodeURIComponent(id)}`)
-        .then(({ data }) => this.put(data))
+        .then(({ data, seq }) => {
+          if (!this.#isLoaded && seq !== null) this.#knownFrom = Math.min(this.#knownFrom, seq);
+          return this.put(data);
+        })
         .finally(() => this.#loading.delete(id));
       this.#loading.set(id, loading);
     }
