@@ -7,11 +7,12 @@ import { asks } from '../../lib/state/asks.svelte';
 import { newTask } from '../../lib/state/new-task.svelte';
 import type { MenuItem } from '../../lib/ui/Menu.svelte';
 import { adding } from './adding.svelte';
+import { isConfirmed } from './ssh';
 
 /** A person has to compare a fingerprint before anything is sent to it. */
 export function needsKey(desktop: Desktop): boolean {
   if (desktop.error?.code === 'host_key_changed') return true;
-  return !desktop.ssh.hostKeyFingerprint && desktop.ssh.offeredFingerprints.length > 0;
+  return !isConfirmed(desktop.ssh) && desktop.ssh.offeredFingerprints.length > 0;
 }
 
 export function removeDesktop(desktop: Desktop): void {
