@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.signing_in import signed_in
 from tests.support.browser import PHONE, open_browser
+from tests.support.chat_endpoint import DONE, chunk, open_chat_endpoint, replies, sse, tool_call, usage
 from tests.support.server_process import ServerProcess, open_server
 
 
@@ -93,3 +94,26 @@ async def test_a_filtered_board_hides_nothing_from_the_queue(tmp_path: Path):
             await page.goto(f"{server.url}/?q=nothing-has-this")
             await page.get_by_role("link", name=re.compile("^Approvals")).first.click()
             await expect(queue(page).get_by_text("apple")).to_be_visible()
+
+
+async def test_what_an_agent_changed_and_used_is_there_to_decide(tmp_path: Path):
+    calls = [
+        tool_call(0, "a", "write_file", '{"path": "src/login.py", "content": "…"}'),
+        tool_call(1, "b", "read_file", '{"path": "README.md"}'),
+    ]
+    said = sse(*calls, chunk("Done.", finish="stop"), usage(1200, 34)) + DONE
+    async with (
+        open_chat_endpoint(replies(said)) as endpoint,
+        open_server(tmp_path / "data") as server,
+        open_browser() as browser,
+    ):
+        desktop = await server.desktop()
+        agent = {"kind": "openai", "url": endpoint.url, "token": "any"}
+        (await server.http.patch(f"/api/desktops/{desktop['id']}", json={"agent": agent})).raise_for_status()
+        task = await server.run("Mend the login", "prompt", requiresApproval=True)
+        await server.ended(task["id"])
+        async with signed_in(browser, server.link) as page:
+            await page.goto(f"{server.url}/approvals")
+            await expect(page.get_by_text("1,234 tokens")).to_be_visible()
+            changed = page.get_by_role("region", name="Changed files").get_by_role("listitem")
+            await expect(changed).to_have_text(["src/login.py"])

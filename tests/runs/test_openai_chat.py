@@ -22,6 +22,7 @@ from mission_control.runs.agents.openai_chat import (
     ERROR_BODY_BYTES_MAX,
     HISTORY_BYTES_MAX,
     JSON_BODY_BYTES_MAX,
+    TOOL_CALLS_MAX,
     ResponseParser,
     Turn,
     auth_headers,
@@ -447,10 +448,24 @@ def test_a_model_that_waits_for_tools_that_nobody_runs_fails_with_that_reason():
     assert "tools that nobody here runs" in str(outcome.error)
 
 
+def test_hours_of_work_use_thousands_of_tools_in_one_answer():
+    used = b"".join(
+        sse(
+            tool_call(0, f"c{at}", "shell", '{"command":"make"}'),
+            chunk(role="tool", tool_call_id=f"c{at}", content="made"),
+            chunk(f"{at} done. ") if at % 2 else chunk(),
+        )
+        for at in range(5_000)
+    )
+    progress, outcome = parse(used + sse(chunk("All done.", finish="stop")) + DONE)
+    assert outcome.error is None
+    assert [item.call_id for item in progress if item.kind == "tool.finished"] == [f"c{at}" for at in range(5_000)]
+
+
 def test_arguments_and_tools_without_end_end_the_answer():
     flood = sse(*[tool_call(0, "c", "shell", "x" * 100_000)] * 12)
     assert failure_of(outcome_of(flood)) == "agent_bad_stream"
-    many = sse(*(tool_call(at, f"c{at}", "shell", "{}") for at in range(1001)))
+    many = sse(*(tool_call(at, f"c{at}", "shell", "{}") for at in range(TOOL_CALLS_MAX + 1)))
     assert failure_of(outcome_of(many)) == "agent_bad_stream"
 
 

@@ -42,13 +42,6 @@ const ADVICE: Record<string, string> = {
   agent_empty: 'Retry; if it happens again, look at the agent’s own log.',
 };
 
-/** What outlived the run on its desktop; null when nothing did. */
-export function leftWords(task: Pick<Task, 'leftRunning'>): string | null {
-  if (!task.leftRunning?.length) return null;
-  const left = task.leftRunning.map((it) => `${it.command} (pid ${it.pid}, ${it.user})`);
-  return `Left running there: ${left.join(', ')}.`;
-}
-
 export function adviceFor(task: Pick<Task, 'error' | 'exitCode' | 'signal'>): string | null {
   const known = task.error && ADVICE[task.error.code];
   if (known) return known;

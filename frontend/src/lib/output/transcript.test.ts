@@ -54,6 +54,16 @@ test('two uses of a tool at once are kept apart', () => {
   ]);
 });
 
+test('files that tools change are named once, in their order', () => {
+  const written = (callId: string, path: string) => ({
+    kind: 'tool.started',
+    callId,
+    name: 'write_file',
+    input: JSON.stringify({ path }),
+  });
+  expect(folded(written('a', 'b.py'), written('b', 'a.py'), written('c', 'b.py')).files).toEqual(['b.py', 'a.py']);
+});
+
 test('a plan is replaced where it stands', () => {
   const transcript = folded(
     { kind: 'plan', items: [{ step: 'look', status: 'in_progress' }] },
@@ -71,7 +81,7 @@ test('the newest usage counts, and unknown kinds change nothing', () => {
     { kind: 'usage', usage },
     { kind: 'new.kind' },
   );
-  expect(transcript).toEqual({ blocks: [], usage });
+  expect(transcript).toEqual({ blocks: [], usage, files: [] });
 });
 
 test('a tool whose start was never said still gets its card', () => {

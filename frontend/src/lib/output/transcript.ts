@@ -4,6 +4,8 @@
  * `apply` changes the transcript in place: a block is extended, never replaced, so that a screen keeps
  * what it has drawn. Kinds it does not know are passed over.
  */
+import { changedFiles } from './changed-files';
+
 export interface PlanItem {
   step: string;
   status: 'pending' | 'in_progress' | 'completed';
@@ -57,10 +59,12 @@ export type Block = TextBlock | ToolBlock | PlanBlock;
 export interface Transcript {
   blocks: Block[];
   usage: Usage | null;
+  /** What the tools were asked to change, in the order in which they were first named. */
+  files: string[];
 }
 
 export function emptyTranscript(): Transcript {
-  return { blocks: [], usage: null };
+  return { blocks: [], usage: null, files: [] };
 }
 
 export function apply(transcript: Transcript, progress: Progress, at: string): void {
@@ -74,6 +78,9 @@ export function apply(transcript: Transcript, progress: Progress, at: string): v
       return;
     case 'tool.started':
       transcript.blocks.push(toolOf(progress, at));
+      for (const file of changedFiles(progress.name ?? '', progress.input ?? '')) {
+        if (!transcript.files.includes(file)) transcript.files.push(file);
+      }
       return;
     case 'tool.output': {
       toolIn(transcript, progress, at).output += progress.output ?? '';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endingOf } from './endings';
+import { endingOf, leftWords } from './endings';
 
 const ended = { status: 'failed', error: null, feedback: null, exitCode: null, signal: null } as const;
 
@@ -23,5 +23,12 @@ describe('the end of a task', () => {
   it('needs no words when all is well', () => {
     expect(endingOf({ ...ended, status: 'done', exitCode: 0 })).toBeNull();
     expect(endingOf({ ...ended, status: 'cancelled' })).toBeNull();
+  });
+
+  it('names what was left running, with what one needs to find it', () => {
+    expect(leftWords({ leftRunning: [{ pid: 4711, user: 'mia', command: 'sleep 9' }] })).toBe(
+      'Left running there: sleep 9 (pid 4711, mia).',
+    );
+    expect(leftWords({ leftRunning: null })).toBeNull();
   });
 });

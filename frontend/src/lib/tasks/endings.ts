@@ -1,4 +1,4 @@
-// How a task ended, in a few words: for cards and rows. Pure.
+// How a task ended, in a few words: for cards, rows and decisions. Pure.
 import type { Task } from '../api/types';
 import { exitWords } from '../format';
 
@@ -14,4 +14,11 @@ export function endingOf({ status, error, feedback, exitCode, signal }: Ended): 
   if (error?.code === 'rejected' || (feedback && exitCode === 0)) return `rejected${feedback ? `: ${feedback}` : ''}`;
   if (error && !EXITS.has(error.code)) return error.message;
   return exitWords(exitCode, signal) ?? error?.message ?? 'failed';
+}
+
+/** What outlived the run on its desktop; null when nothing did. */
+export function leftWords(task: Pick<Task, 'leftRunning'>): string | null {
+  if (!task.leftRunning?.length) return null;
+  const left = task.leftRunning.map((it) => `${it.command} (pid ${it.pid}, ${it.user})`);
+  return `Left running there: ${left.join(', ')}.`;
 }

@@ -67,7 +67,7 @@ ERROR_BODY_BYTES_MAX = 64 * 1024  # of an answer that only explains a refusal
 SNIFF_BYTES_MAX = 64 * 1024  # white space before an answer shows what it is; proxies send some to keep it alive
 PIECE_CHARACTERS_MAX = 64 * 1024  # of one text item, so that one event of the log stays small
 TOOL_INPUT_CHARACTERS_MAX = 1024 * 1024  # of one tool's arguments
-TOOL_CALLS_MAX = 1000  # in one answer; each is kept until the answer is over
+TOOL_CALLS_MAX = 10_000  # in one answer: hours of work; of each a few hundred bytes are kept until the answer is over
 HISTORY_BYTES_MAX = 512 * 1024  # of the earlier turns that are sent again; the oldest are left out first
 
 assert ERROR_BODY_BYTES_MAX <= JSON_BODY_BYTES_MAX <= RESPONSE_BYTES_MAX
@@ -383,31 +383,32 @@ class ResponseParser:
         call = self._calls.named(call_id)
         if call is None or call.state != "started" or not output:
             return
-        call.has_answered = True
+        self._calls.answer(call)
         for at in range(0, len(output), PIECE_CHARACTERS_MAX):
             piece = output[at : at + PIECE_CHARACTERS_MAX]
             self._say(Progress(kind="tool.output", up_to=up_to, call_id=call.id, output=piece))
 
     def _start_calls(self, up_to: int, but: ToolCall | None = None) -> None:
-        for call in self._calls.open():
-            if call is not but and call.state == "collecting":
+        for call in self._calls.collecting():
+            if call is not but:
                 self._start_call(up_to, call)
 
     def _start_call(self, up_to: int, call: ToolCall) -> None:
         if call.state != "collecting":
             return
         call.state = "started"
-        if call.name == PLAN_TOOL and (items := plan_of(call.input)):
-            call.state = "finished"
+        input = call.take_input()
+        if call.name == PLAN_TOOL and (items := plan_of(input)):
+            self._calls.finish(call)
             self._say(Progress(kind="plan", up_to=up_to, items=items))
             return
         name = call.name or "tool"
-        self._say(Progress(kind="tool.started", up_to=up_to, call_id=call.id, name=name, input=call.input))
+        self._say(Progress(kind="tool.started", up_to=up_to, call_id=call.id, name=name, input=input))
 
     def _finish_calls(self, up_to: int, *, only_answered: bool = False) -> None:
-        for call in self._calls.open():
-            if call.state == "started" and (call.has_answered or not only_answered):
-                call.state = "finished"
+        for call in self._calls.answered() if only_answered else self._calls.open():
+            if call.state == "started":
+                self._calls.finish(call)
                 self._say(Progress(kind="tool.finished", up_to=up_to, call_id=call.id, name=call.name or "tool"))
 
     # the end

@@ -64,6 +64,11 @@ def _overlap(text: str, tag: str) -> int:
 class ToolCall:
     """One use of a tool, as its fragments come in."""
 
+    __slots__ = (
+        "_depth", "_ended", "_escaped", "_fragments", "_in_string", "given_id", "has_answered", "id", "name", "size",
+        "state",
+    )  # fmt: skip
+
     def __init__(self, id: str, given_id: str) -> None:
         self.id = id
         self.given_id = given_id
@@ -77,9 +82,11 @@ class ToolCall:
         self._escaped = False
         self._ended = False
 
-    @property
-    def input(self) -> str:
-        return "".join(self._fragments)
+    def take_input(self) -> str:
+        """The arguments, given once: what has begun needs them no more."""
+        whole = "".join(self._fragments)
+        self._fragments.clear()
+        return whole
 
     @property
     def is_whole(self) -> bool:
@@ -117,7 +124,10 @@ class ToolCalls:
         self.count = 0
         self._by_index: dict[int, ToolCall] = {}
         self._by_given_id: dict[str, ToolCall] = {}
-        self._unfinished: list[ToolCall] = []
+        # An answer may use thousands that never say what came of it: each step looks only at those that it concerns.
+        self._open: dict[ToolCall, None] = {}
+        self._collecting: list[ToolCall] = []
+        self._answered: list[ToolCall] = []
         self._index = 0  # of the newest fragment
 
     def add(self, index: object, given_id: str) -> tuple[ToolCall, bool]:
@@ -136,7 +146,8 @@ class ToolCalls:
         call = ToolCall(f"{given_id or 'call'}#{self.count}" if is_taken else given_id, given_id)
         self._by_index[self._index] = call
         self._by_given_id[given_id] = call
-        self._unfinished.append(call)
+        self._open[call] = None
+        self._collecting.append(call)
         return call, True
 
     def named(self, given_id: str) -> ToolCall | None:
@@ -145,8 +156,28 @@ class ToolCalls:
 
     def open(self) -> list[ToolCall]:
         """The calls that are not finished, in their order."""
-        self._unfinished = [call for call in self._unfinished if call.state != "finished"]
-        return self._unfinished
+        return list(self._open)
+
+    def collecting(self) -> list[ToolCall]:
+        """The calls whose arguments may still grow, in their order."""
+        self._collecting = [call for call in self._collecting if call.state == "collecting"]
+        return self._collecting
+
+    def answer(self, call: ToolCall) -> None:
+        """A call has said something of what came of it."""
+        if not call.has_answered:
+            self._answered.append(call)
+        call.has_answered = True
+
+    def answered(self) -> list[ToolCall]:
+        """The calls that have answered and are not finished, in the order of their answers."""
+        self._answered = [call for call in self._answered if call.state != "finished"]
+        return self._answered
+
+    def finish(self, call: ToolCall) -> None:
+        """Nothing more comes of a call."""
+        call.state = "finished"
+        self._open.pop(call, None)
 
 
 class ResultText:
