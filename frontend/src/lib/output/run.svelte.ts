@@ -8,6 +8,10 @@ import type { Subscribes } from './live-output';
 import type { Gap } from './losses';
 import { apply, emptyTranscript, type Progress, type Transcript } from './transcript';
 
+/** Nobody reads faster; and while history comes in, it need only be seen to come. */
+const SHOWN_EVERY_MS = 50;
+const SHOWN_EVERY_MS_BEFORE = 500;
+
 const TYPES = ['task.outputGap', 'task.progress', 'task.response', 'task.note'];
 
 export interface Note {
@@ -22,7 +26,11 @@ export interface ResponseHead {
 }
 
 export class Run {
-  #transcript = $state<Transcript>(emptyTranscript());
+  /** What has come, and what of it is shown: a screen looks at thousands of blocks anew, so not for every word. */
+  #come = emptyTranscript();
+  #transcript = $state.raw<Transcript>(this.#come);
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #notes = $state<Note[]>([]);
   #gaps = $state.raw<readonly Gap[]>([]);
   #response = $state.raw<ResponseHead | null>(null);
@@ -60,6 +68,7 @@ export class Run {
           events: (events) => this.take(events),
           live: () => {
             this.#isCaughtUp = true;
+            this.#show();
           },
           reset: () => {
             stop();
@@ -69,11 +78,24 @@ export class Run {
       );
     };
     start();
-    return () => stop();
+    return () => {
+      clearTimeout(this.#timer);
+      stop();
+    };
   }
 
   take(events: readonly LogEvent[]): void {
     for (const event of events) this.#takeOne(event);
+    const wait = this.#shownAt + (this.#isCaughtUp ? SHOWN_EVERY_MS : SHOWN_EVERY_MS_BEFORE) - performance.now();
+    if (wait <= 0) this.#show();
+    else this.#timer ??= setTimeout(() => this.#show(), wait);
+  }
+
+  #show(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#shownAt = performance.now();
+    this.#transcript = { ...this.#come };
   }
 
   #takeOne({ seq, type, payload, at }: LogEvent): void {
@@ -82,7 +104,7 @@ export class Run {
         this.#gaps = [...this.#gaps, { seq, from: payload.from, to: payload.to, reason: payload.reason }];
         return;
       case 'task.progress':
-        apply(this.#transcript, payload as Progress, at);
+        apply(this.#come, payload as Progress, at);
         return;
       case 'task.response':
         this.#response = { status: payload.status, contentType: payload.contentType };
@@ -93,7 +115,8 @@ export class Run {
   }
 
   #clear(): void {
-    this.#transcript = emptyTranscript();
+    this.#come = emptyTranscript();
+    this.#show();
     this.#notes = [];
     this.#gaps = [];
     this.#response = null;

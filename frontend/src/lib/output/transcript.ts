@@ -1,8 +1,8 @@
 /**
  * What an agent said and did, folded from `task.progress` events into blocks in the order they began.
  *
- * `apply` changes the transcript in place: a block is extended, never replaced, so that a screen keeps
- * what it has drawn. Kinds it does not know are passed over.
+ * `apply` changes the list in place and never a block: one that grows is replaced where it stands, so that a screen sees
+ * which of thousands it has to draw anew. Kinds it does not know are passed over.
  */
 import { changedFiles } from './changed-files';
 
@@ -54,7 +54,7 @@ export interface PlanBlock {
   items: PlanItem[];
 }
 
-export type Block = TextBlock | ToolBlock | PlanBlock;
+export type Block = Readonly<TextBlock> | Readonly<ToolBlock> | Readonly<PlanBlock>;
 
 export interface Transcript {
   blocks: Block[];
@@ -82,12 +82,11 @@ export function apply(transcript: Transcript, progress: Progress, at: string): v
         if (!transcript.files.includes(file)) transcript.files.push(file);
       }
       return;
-    case 'tool.output': {
-      toolIn(transcript, progress, at).output += progress.output ?? '';
+    case 'tool.output':
+      changeTool(transcript, progress, at, (tool) => ({ output: tool.output + (progress.output ?? '') }));
       return;
-    }
     case 'tool.finished':
-      toolIn(transcript, progress, at).finishedAt = at;
+      changeTool(transcript, progress, at, () => ({ finishedAt: at }));
       return;
     case 'plan':
       replacePlan(transcript, progress.items ?? []);
@@ -97,18 +96,13 @@ export function apply(transcript: Transcript, progress: Progress, at: string): v
   }
 }
 
-/** The answer alone, as it would be the task's result. */
-export function answerOf(transcript: Transcript): string {
-  return transcript.blocks.map((block) => (block.kind === 'text' ? block.text : '')).join('');
-}
-
 function extendText(transcript: Transcript, kind: 'text' | 'reasoning', text: string, at: string): void {
-  const last = transcript.blocks.at(-1);
+  const { blocks } = transcript;
+  const last = blocks.at(-1);
   if (last?.kind === kind) {
-    last.text += text;
-    last.lastAt = at;
+    blocks[blocks.length - 1] = { ...last, text: last.text + text, lastAt: at };
   } else if (text.trim() !== '' || kind === 'text') {
-    transcript.blocks.push({ kind, text, beganAt: at, lastAt: at });
+    blocks.push({ kind, text, beganAt: at, lastAt: at });
   }
 }
 
@@ -124,19 +118,24 @@ function toolOf(progress: Progress, at: string): ToolBlock {
   };
 }
 
-/** The tool a later item is about. One whose start was never said still gets its card. */
-function toolIn(transcript: Transcript, progress: Progress, at: string): ToolBlock {
-  const known = transcript.blocks.findLast((block) => block.kind === 'tool' && block.callId === progress.callId);
-  if (known?.kind === 'tool') return known;
-  transcript.blocks.push(toolOf(progress, at));
-  return transcript.blocks.at(-1) as ToolBlock; // read back: the list may be a reactive one
+/** Changes the tool that a later item is about. One whose start was never said still gets its card. */
+function changeTool(
+  { blocks }: Transcript,
+  progress: Progress,
+  at: string,
+  change: (tool: Readonly<ToolBlock>) => Partial<ToolBlock>,
+): void {
+  const found = blocks.findLastIndex((block) => block.kind === 'tool' && block.callId === progress.callId);
+  const known = blocks[found];
+  const tool = known?.kind === 'tool' ? known : toolOf(progress, at);
+  blocks[known ? found : blocks.length] = { ...tool, ...change(tool) };
 }
 
 /** A plan stays where it first stood, so that its steps can be watched. */
 function replacePlan(transcript: Transcript, items: PlanItem[]): void {
-  const known = transcript.blocks.find((block) => block.kind === 'plan');
-  if (known?.kind === 'plan') known.items = items;
-  else transcript.blocks.push({ kind: 'plan', items });
+  const { blocks } = transcript;
+  const found = blocks.findIndex((block) => block.kind === 'plan');
+  blocks[found < 0 ? blocks.length : found] = { kind: 'plan', items };
 }
 
 /** A tool's input for reading: JSON objects indented, anything else as it is. */
