@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any
 
 import anyio
 from _support import Measured, Site, open_site, options_of, report, until

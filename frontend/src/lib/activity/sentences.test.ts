@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogEvent } from '../api/types';
-import { linesOf } from './sentences';
+import { type KnownLines, linesOf } from './sentences';
 
 const names = { task: (id: string) => `Task ${id}`, desktop: (id: string) => id };
 let seq = 0;
@@ -88,5 +88,18 @@ describe('the activity', () => {
 
   it('shows a type that it does not know by its name', () => {
     expect(linesOf([event('weather.changed', {})], names)).toMatchObject([{ words: 'weather.changed', href: null }]);
+  });
+});
+
+describe('lines that are made again', () => {
+  it('are the same objects unless they say something else', () => {
+    const known: KnownLines = new WeakMap();
+    const events = [started('1'), started('2')];
+    const before = linesOf(events, names, known);
+    const [first, second, third] = linesOf([...events, started('3')], names, known);
+    expect([first, second].map((line, index) => line === before[index])).toEqual([true, true]);
+    expect(third?.subject).toBe('Task 3');
+    const renamed = { ...names, desktop: () => 'another' };
+    expect(linesOf(events, renamed, known)[0]).toMatchObject({ subject: 'Task 1', desktop: 'another' });
   });
 });

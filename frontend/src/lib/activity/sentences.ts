@@ -185,8 +185,14 @@ const BURST_WORDS: Record<string, string> = {
   'task.archived': 'archived',
 };
 
-/** Events as lines, oldest first; many of the same kind in a row, by the same person, become one. */
-export function linesOf(events: readonly LogEvent[], names: Names): Line[] {
+/** Lines that were made before, by their first event. */
+export type KnownLines = WeakMap<LogEvent, Line>;
+
+/**
+ * Events as lines, oldest first; many of the same kind in a row, by the same person, become one. With `known`, a line
+ * that says the same as before is the same object: a screen draws it once.
+ */
+export function linesOf(events: readonly LogEvent[], names: Names, known: KnownLines = new WeakMap()): Line[] {
   const lines: Line[] = [];
   const shown = events.filter(isShown);
   for (let index = 0; index < shown.length; ) {
@@ -196,11 +202,19 @@ export function linesOf(events: readonly LogEvent[], names: Names): Line[] {
       while (end < shown.length && belongs(first, shown[end] as LogEvent)) end += 1;
     }
     const burst = shown.slice(index, end);
-    if (burst.length >= BURST_MIN) lines.push(burstLine(burst, names));
-    else for (const event of burst) lines.push(lineOf(event, names));
+    if (burst.length >= BURST_MIN) lines.push(kept(known, first, burstLine(burst, names)));
+    else for (const event of burst) lines.push(kept(known, event, lineOf(event, names)));
     index = end;
   }
   return lines;
+}
+
+/** The line as it was, where it says the same: of an event only the names can change, and how many follow it. */
+function kept(known: KnownLines, event: LogEvent, line: Line): Line {
+  const before = known.get(event);
+  if (before?.subject === line.subject && before.desktop === line.desktop && before.at === line.at) return before;
+  known.set(event, line);
+  return line;
 }
 
 function belongs(first: LogEvent, event: LogEvent): boolean {
