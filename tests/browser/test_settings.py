@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import asyncssh
 from playwright.async_api import expect
 
 from tests.browser.signing_in import signed_in
@@ -65,3 +66,48 @@ async def test_a_key_for_some_desktops_is_made_signs_in_and_its_browser_is_signe
             await page.get_by_role("combobox", name="Who did it").select_option("local")
             await expect(audit).to_have_count(1)
             await expect(audit).to_contain_text("local Key tests made")
+
+
+async def test_an_authority_is_trusted_for_the_fleet_by_a_pasted_line_and_taken_back(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+        async with signed_in(browser, server.link, provoked=("422",)) as page:
+            await page.goto(f"{server.url}/settings")
+            known = page.get_by_role("list", name="Known hosts").get_by_role("listitem")
+            await expect(known).to_contain_text("trusted by the host key that was confirmed")
+            await page.get_by_role("button", name="New known host").click()
+            dialog = page.get_by_role("dialog", name="New known host")
+            hosts, public_key = dialog.get_by_label("Hosts"), dialog.get_by_label("Public key")
+            await expect(public_key).to_be_focused()
+            await hosts.fill("*.example.com")
+            await public_key.fill("ssh-ed25519 none")
+            await dialog.get_by_role("button", name="Trust").click()
+            await expect(dialog.get_by_text("is not a public key")).to_be_visible()
+            await public_key.fill(f"@revoked *.example.org,!ci.example.org {key} of the fleet")
+            await hosts.focus()
+            await expect(hosts).to_have_value("*.example.org, !ci.example.org")
+            await expect(dialog.get_by_role("radio", name="Revoked key")).to_be_checked()
+            await dialog.get_by_role("button", name="Revoke").click()
+            line = page.get_by_role("listitem", name="Revoked key for *.example.org, !ci.example.org")
+            await expect(line).to_contain_text("SHA256:")
+            (stored,) = (await server.http.get("/api/mission-control/known-hosts")).json()
+            assert (stored["marker"], stored["hosts"]) == ("revoked", ["*.example.org", "!ci.example.org"])
+            assert stored["publicKey"] == key
+            await line.get_by_role("button", name=re.compile("^Remove")).click()
+            await page.get_by_role("dialog").get_by_role("button", name="Allow again").click()
+            await expect(line).to_have_count(0)
+            assert (await server.http.get("/api/mission-control/known-hosts")).json() == []
+
+
+async def test_the_seal_key_is_changed_while_the_server_runs(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        new = {"name": "NPM_TOKEN", "value": "a-token-of-some-length"}
+        (await server.http.post("/api/mission-control/secrets", json=new)).raise_for_status()
+        before = (server.data_dir / "seal.key").read_bytes()
+        async with signed_in(browser, server.link) as page:
+            await page.goto(f"{server.url}/settings")
+            await page.get_by_role("button", name="Change the seal key").click()
+            await page.get_by_role("dialog").get_by_role("button", name="Change key").click()
+            await expect(page.get_by_text("The seal key is changed")).to_be_visible()
+            await expect(page.get_by_text(re.compile(r"^\d secrets? (is|are) sealed with it"))).to_be_visible()
+            assert (server.data_dir / "seal.key").read_bytes() != before

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { browserName, wordsOf } from './words';
+import { browserName, knownHostOf, wordsOf } from './words';
 
 describe('a browser', () => {
   it.each([
@@ -23,3 +23,16 @@ describe('a browser', () => {
 });
 
 it('words with commas between are taken once each', () => expect(wordsOf(' web, db ,,web ')).toEqual(['web', 'db']));
+
+describe('a line of known_hosts', () => {
+  it.each([
+    [
+      '@cert-authority *.example.com,!old.example.com ssh-ed25519 AAAA the fleet',
+      { marker: 'cert-authority', hosts: '*.example.com, !old.example.com', publicKey: 'ssh-ed25519 AAAA' },
+    ],
+    ['@revoked * ssh-rsa BBBB', { marker: 'revoked', hosts: '*', publicKey: 'ssh-rsa BBBB' }],
+    [' ssh-ed25519 AAAA me@here\n', { publicKey: 'ssh-ed25519 AAAA' }],
+    ['nonsense', { publicKey: 'nonsense' }],
+    ['', { publicKey: '' }],
+  ])('comes apart: %s', (line, parts) => expect(knownHostOf(line)).toEqual(parts));
+});

@@ -5,6 +5,18 @@ export function wordsOf(text: string): string[] {
   return [...new Set(text.split(',').map((word) => word.trim()))].filter(Boolean);
 }
 
+/** The parts of a line of known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), or of a .pub file, which is only a key. */
+export function knownHostOf(text: string): {
+  marker?: 'cert-authority' | 'revoked';
+  hosts?: string;
+  publicKey: string;
+} {
+  const words = text.trim().split(/\s+/);
+  const key = (from: number) => words.slice(from, from + 2).join(' ');
+  const marker = words[0] === '@cert-authority' ? 'cert-authority' : words[0] === '@revoked' ? 'revoked' : undefined;
+  return marker ? { marker, hosts: words[1]?.split(',').join(', '), publicKey: key(2) } : { publicKey: key(0) };
+}
+
 const BROWSERS: [RegExp, string][] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\b(?:OPR|Opera)\//, 'Opera'],

@@ -26,6 +26,10 @@ export type StatusCounts = Schemas['StatusCounts'];
 export type Approval = Schemas['Approval'];
 export type ApprovalStatus = Approval['status'];
 
+/** How many secrets were sealed with a new key. */
+export type KeyChange = Schemas['KeyChangeView'];
+export type KnownHost = Schemas['KnownHost'];
+
 export type Desktop = Schemas['DesktopView'];
 export type DesktopInput = Schemas['NewDesktop'];
 export type DesktopStatus = Desktop['status'];
