@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from mission_control.domain import limits
 from tests.api.test_access import upgrade
 from tests.api.test_permissions import begin
 from tests.api.test_sse import reading
@@ -61,3 +64,16 @@ async def test_wrong_keys_from_one_address_are_limited_and_right_ones_still_open
         problem(await nobody.get("/tasks"), 401, "unauthorized")
         api.tick(60)
         problem(await wrong.get("/tasks"), 401, "unauthorized")
+
+
+async def test_a_desktop_has_so_many_waiting_tasks_and_says_when_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "WAITING_TASKS_MAX", 1)
+    async with open_api(tmp_path) as api:
+        new = {"type": "command", "content": "true", "desktopId": await api.running_desktop(), "run": True}
+        assert (await api.post("/tasks", new)).status_code == 201
+        refused = await api.post("/tasks", new)
+        assert "choose another desktop" in problem(refused, 429, "desktop_queue_full")["detail"]
+        assert refused.headers["retry-after"] == "10"
+        assert (await api.get("/tasks")).headers["mission-control-total"] == "1", "nothing was made"

@@ -34,6 +34,8 @@ from ..log.event_log import Batch, LogUnavailable, RunRow, Statement
 from ..log.vault import Vault
 from .journal import Journal
 
+QUEUE_RETRY_SECONDS = 10  # after which a waiting task may have begun
+
 T = TypeVar("T")
 Remember = Callable[[T], Statement]
 """Makes the statement that remembers an answer for its Idempotency-Key, in the transaction of the events."""
@@ -280,7 +282,7 @@ class Tasks:
         if type == "prompt" and not desktop.agent_ready:
             raise Refused(AGENT_NOT_READY, name=desktop.name)
         if waiting[desktop.id] >= limits.WAITING_TASKS_MAX:
-            raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting[desktop.id])
+            raise Refused(DESKTOP_QUEUE_FULL, name=desktop.name, count=waiting[desktop.id], seconds=QUEUE_RETRY_SECONDS)
         waiting[desktop.id] += 1
 
     async def _change(

@@ -122,7 +122,11 @@ DESKTOP_HAS_RUNNING_TASKS = _refusal(
 DESKTOP_IS_JUMP = _refusal(
     "desktop_is_jump", 409, "The way to {others} leads through desktop {name}. Give those another way first."
 )
-DESKTOP_QUEUE_FULL = _refusal("desktop_queue_full", 409, "Desktop {name} already has {count} waiting tasks.")
+DESKTOP_QUEUE_FULL = _refusal(
+    "desktop_queue_full",
+    429,
+    "{count} tasks wait for desktop {name} already. Try again in {seconds} s, or choose another desktop.",
+)
 AGENT_NOT_READY = _refusal(
     "agent_not_ready", 409, "The agent of desktop {name} is not ready. Check its endpoint on the desktop's page."
 )
