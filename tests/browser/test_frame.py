@@ -10,8 +10,8 @@ from playwright.async_api import Page, expect
 from tests.browser.screenshots import give_work
 from tests.browser.signing_in import signed_in
 from tests.browser.test_accessibility import goes_to, screens
-from tests.browser.test_mission import LOST, column
-from tests.support.browser import PHONE, open_browser, open_page
+from tests.browser.test_mission import column
+from tests.support.browser import LOST, PHONE, open_browser, open_page
 from tests.support.server_process import open_server
 
 NO_STORAGE = """() => {

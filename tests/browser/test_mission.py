@@ -8,11 +8,8 @@ import httpx2
 from playwright.async_api import Page, expect
 
 from tests.browser.signing_in import signed_in
-from tests.support.browser import open_browser
+from tests.support.browser import LOST, open_browser
 from tests.support.server_process import ServerProcess, open_server
-
-LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RE", "ERR_SOCKET_NOT_CONNECTED", "WebSocket")
-"""What Chromium says on the console when a test takes the connection away."""
 
 
 async def create(page: Page, type: str, content: str, *, approval: bool = False, run: bool = False) -> None:

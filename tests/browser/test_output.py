@@ -16,13 +16,10 @@ from mission_control.log.event_log import RunRow
 from mission_control.runs.recorder import output_event
 from tests.browser.axe import violations
 from tests.browser.signing_in import signed_in
-from tests.support.browser import DESKTOP, PHONE, open_browser
+from tests.support.browser import DESKTOP, LOST, PHONE, open_browser
 from tests.support.past import open_past
 from tests.support.server_process import ServerProcess, open_server
 from tests.support.waiting import until
-
-LOST = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "WebSocket", "Failed to load resource", "request failed")
-"""What Chromium says when a test takes the connection away."""
 
 LINES = 200_000
 MANY = 'awk \'BEGIN { for (i = 1; i <= 200000; i++) print "line " i (i % 50000 == 123 ? " with an ERROR" : "") }\''

@@ -6,8 +6,7 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 
 from tests.browser.signing_in import signed_in
-from tests.browser.test_mission import LOST
-from tests.support.browser import open_browser
+from tests.support.browser import LOST, open_browser
 from tests.support.history import add_history
 from tests.support.server_process import ServerProcess, open_server
 

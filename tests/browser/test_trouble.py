@@ -10,10 +10,9 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.signing_in import signed_in
 from tests.browser.test_board import card, column, pending
-from tests.browser.test_mission import LOST
 from tests.browser.test_new_task import field, new_task
 from tests.browser.test_real_time import live
-from tests.support.browser import open_browser, open_page
+from tests.support.browser import LOST, open_browser, open_page
 from tests.support.server_process import open_server
 
 SLOW_3G = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}

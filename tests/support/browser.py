@@ -24,6 +24,9 @@ FLAGS = (
     "--disable-dev-shm-usage",  # containers give it 64 MiB
 )
 
+LOST = ("net::ERR_", "WebSocket", "Failed to load resource", "when fetching the script")
+"""What Chromium says on the console when a test takes the connection away."""
+
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
 

@@ -53,6 +53,7 @@ AGENT_SECONDS = 10.0  # between two looks at an agent; a quick and cheap request
 AGENT_SECONDS_UNTIL_READY = 2.0  # while it is not ready: agents take 20 to 40 s to start
 COMING_UP_SECONDS = 5.0  # that a check waits for a link that is being made; it says what it knows then
 SHELL_SECONDS_MAX = 10.0
+REMOVE_SECONDS = 5.0  # that an outpost is given to delete everything of it
 NEW_KEYS_SECONDS = 60.0  # between two looks at the host keys of a desktop that is not the confirmed host any more
 
 KILL_USER_PROCESSES = (
@@ -72,6 +73,14 @@ class _Watch:
         self.scope = anyio.CancelScope()
         self.link: Link | None = None
         self.not_durable_because: str | None = None
+
+
+async def _remove_outpost(outpost: OutpostLink, scope: anyio.CancelScope) -> None:
+    """Nothing runs on a desktop that is removed: leave nothing behind there, and then let go of it."""
+    outpost.remove()
+    with anyio.move_on_after(REMOVE_SECONDS):  # a connection that is closed may take with it what was just said
+        await outpost.wait_lost()
+    scope.cancel()
 
 
 class Fleet:
@@ -185,8 +194,9 @@ class Fleet:
         """Connect to a desktop, anew if it was; let go of a removed one."""
         if old := self._watches.pop(desktop.id, None):
             if desktop.removed_at and old.link and old.link.outpost:
-                old.link.outpost.remove()  # nothing runs there any more: leave nothing behind
-            old.scope.cancel()
+                self._group.start_soon(_remove_outpost, old.link.outpost, old.scope)
+            else:
+                old.scope.cancel()
         if desktop.removed_at:
             self._shown_at.pop(desktop.id, None)
         else:

@@ -20,8 +20,9 @@ export class Dragging {
     this.#reason = reason;
   }
 
+  /** Where it does not come, the next board asks again. */
   async load(): Promise<void> {
-    this.#adapter = await import('@atlaskit/pragmatic-drag-and-drop/element/adapter');
+    this.#adapter ??= await import('@atlaskit/pragmatic-drag-and-drop/element/adapter').catch(() => null);
   }
 
   /** The column that the dragged card comes from. */
