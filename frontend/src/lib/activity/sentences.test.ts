@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogEvent } from '../api/types';
-import { type KnownLines, linesOf } from './sentences';
+import { type KnownLines, lineOf, linesOf } from './sentences';
 
 const names = { task: (id: string) => `Task ${id}`, desktop: (id: string) => id };
 let seq = 0;
@@ -60,6 +60,15 @@ describe('the activity', () => {
       names,
     );
     expect(lines).toHaveLength(6);
+  });
+
+  it('says what of a desktop was changed', () => {
+    const change = event('desktop.updated', { desktopId: 'a', name: 'ci', labels: [], maxConcurrentTasks: 2 });
+    expect(lineOf(change, names)).toMatchObject({
+      subject: 'ci',
+      words: 'changed',
+      detail: 'labels, tasks at a time',
+    });
   });
 
   it('leaves out what the task tells itself', () => {

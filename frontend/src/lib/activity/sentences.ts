@@ -50,6 +50,15 @@ const TONES: Record<string, Tone> = {
   'auth.failed': 'failed',
 };
 
+/** What of a desktop may be changed, by its field. */
+const DESKTOP_PARTS = [
+  ['ssh', 'connection'],
+  ['agent', 'agent'],
+  ['labels', 'labels'],
+  ['maxConcurrentTasks', 'tasks at a time'],
+  ['outpostOptions', 'outpost'],
+] as const;
+
 export const isShown = (event: LogEvent): boolean => !HIDDEN.has(event.type);
 
 const hostsOf = (hosts: readonly string[] | undefined): string => hosts?.join(', ') ?? '';
@@ -89,6 +98,14 @@ function words(event: LogEvent): { words: string; detail: string | null } {
       return { words: payload.status === 'approved' ? 'approved' : 'rejected', detail: payload.feedback ?? null };
     case 'desktop.created':
       return { words: 'added', detail: null };
+    case 'desktop.updated':
+      return {
+        words: 'changed',
+        detail:
+          DESKTOP_PARTS.filter(([part]) => part in payload)
+            .map(([, name]) => name)
+            .join(', ') || null,
+      };
     case 'desktop.removed':
       return { words: 'removed', detail: null };
     case 'desktop.started':
