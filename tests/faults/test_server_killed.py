@@ -186,7 +186,7 @@ async def test_a_server_killed_at_exact_system_calls_loses_and_repeats_nothing(t
         run = await site.write("under kills", stdout=800_000, stderr=200_000, rate=150_000, pause_at=900_000)
         kills = 0
         for _ in range(3):
-            when = chance.randrange(*{"fdatasync": (4, 30), "pwrite64": (20, 150), "write": (5, 80)}[call])
+            when = chance.randrange(*{"fdatasync": (3, 12), "pwrite64": (10, 80), "write": (5, 60)}[call])
             inject = f"inject={call}:signal=KILL:when={when}"
             await site.server.close()
             options = ("-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject)
