@@ -156,7 +156,8 @@ class Server:
     def kill(self) -> None:
         """As the kernel does when memory is short: no goodbye."""
         if self.under and self.process.process.poll() is None:
-            os.kill(self._pid(), signal.SIGKILL)  # what runs it ends by itself
+            with suppress(ProcessLookupError):  # strace is a moment behind what it killed
+                os.kill(self._pid(), signal.SIGKILL)  # what runs it ends by itself
             self.process.process.wait()
         else:
             self.process.kill()
