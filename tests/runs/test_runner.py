@@ -11,6 +11,7 @@ from mission_control.control.door import open_control
 from mission_control.domain.desktops import DesktopEdit, NewOutpost, SshEdit
 from mission_control.domain.errors import Refused
 from mission_control.domain.filters import Filter
+from mission_control.domain.secrets import NewSecret
 from mission_control.domain.tasks import NewTask, RunEnd
 from mission_control.domain.values import Error
 from mission_control.log.vault import Vault
@@ -452,6 +453,8 @@ async def test_a_prompt_that_the_server_asks_itself_is_lost_with_it_and_keeps_wh
         async with open_world(tmp_path, agent_networks=["127.0.0.0/8"]) as world:
             desktop = await world.add_desktop(host, **with_agent(endpoint.url, via="direct"))
             await world.until(lambda: world.desktop(desktop).agent_ready)
+            secret = NewSecret(name="TOKEN", value="it might have been, but the answer ends there")
+            await world.control.secrets.create(secret, MIA)
             task = await world.run(desktop, "All of it", type="prompt")
             await world.recorded(task, sse(chunk("Half of it")), "response")
         async with open_world(tmp_path) as world:

@@ -105,9 +105,7 @@ class Recorder:
         Secrets are masked in the output already, in the progress they are here: its last words wait for the next ones.
         Returns at once while there is room; else when the log has taken enough.
         """
-        if head is not None or not self._waiting:
-            self._waiting.append(_Segment(head, [], []))
-        segment = self._waiting[-1]
+        segment = self._segment(head)
         for piece in pieces:
             self._waiting_bytes += piece.length
             joins = bool(segment.pieces) and _joins(segment.pieces[-1], piece)
@@ -119,6 +117,11 @@ class Recorder:
             self._room = anyio.Event()
             await self._room.wait()
 
+    def _segment(self, head: Event | None = None) -> _Segment:
+        if head is not None or not self._waiting:
+            self._waiting.append(_Segment(head, [], []))
+        return self._waiting[-1]
+
     @property
     def _is_full(self) -> bool:
         waiting = self._waiting_bytes
@@ -127,8 +130,9 @@ class Recorder:
 
     async def drained(self) -> None:
         """Wait until everything that was given is durable."""
-        if held := self._progress.finish():
-            await self.add(progress=held)
+        if held := self._progress.finish():  # decided: it is not looked at again
+            self._segment().progress.extend(held)
+            self._news.set()
         while self._is_writing or self._waiting:
             self._room = anyio.Event()
             await self._room.wait()
