@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ..domain.entities import Approval, Desktop
 from ..domain.permissions import Reach
-from ..domain.times import microseconds, rfc3339
+from ..domain.times import rfc3339
 from ..log import queries
 from ..log.sqlite import Snapshot
 from .answers import answer, shown
@@ -29,7 +29,7 @@ AGES_SECONDS = (0, 10 * 60, 3600, 24 * 3600)  # where the groups of waiting appr
 async def read_overview(request: Request) -> Response:
     """The fleet in figures: tasks by status, success, durations, what waits, what fails, and what ended each hour."""
     services, hours_count = services_of(request), query_of(request, OverviewQuery).hours
-    now = microseconds(services.control.journal.now())
+    now = services.control.journal.now_us()
     first_hour = now - now % HOUR_US - (hours_count - 1) * HOUR_US
     since = rfc3339(now - hours_count * HOUR_US)
     reach = reach_of(request)

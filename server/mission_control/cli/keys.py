@@ -58,16 +58,9 @@ def create(
 @app.command(name="list")
 def list_(*, json: AsJson = False, server: Connection = HERE) -> None:
     """List the keys, by their last four characters."""
-    from .client import decoded
-    from .render import print_json
-    from .tables import UsedKey, print_keys
+    from .tables import UsedKey, print_keys, print_listed
 
-    with open_client(server) as client:
-        answer = client.get(PATH)
-    if json:
-        print_json(answer)
-    else:
-        print_keys(decoded(answer, list[UsedKey]))
+    print_listed(server, PATH, UsedKey, print_keys, json=json)
 
 
 @app.command(help_epilogue=examples("mission-control keys revoke laptop", "mission-control keys revoke key_01jd…"))

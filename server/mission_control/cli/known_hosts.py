@@ -96,16 +96,9 @@ def add(
 def list_(*, json: AsJson = False, server: Connection = HERE) -> None:
     """List what holds for many hosts. What a desktop trusts for itself stands with the desktop."""
     from ..domain.entities import KnownHost
-    from .client import decoded
-    from .render import print_json
-    from .tables import print_known_hosts
+    from .tables import print_known_hosts, print_listed
 
-    with open_client(server) as client:
-        answer = client.get(PATH)
-    if json:
-        print_json(answer)
-    else:
-        print_known_hosts(decoded(answer, list[KnownHost]))
+    print_listed(server, PATH, KnownHost, print_known_hosts, json=json)
 
 
 @app.command(help_epilogue=examples("mission-control known-hosts remove host_01jd…"))

@@ -48,16 +48,9 @@ def set_(name: Name, /, *, server: Connection = HERE) -> None:
 def list_(*, json: AsJson = False, server: Connection = HERE) -> None:
     """List the secrets by name. No part of a value is ever shown."""
     from ..domain.entities import Secret
-    from .client import decoded
-    from .render import print_json
-    from .tables import print_secrets
+    from .tables import print_listed, print_secrets
 
-    with open_client(server) as client:
-        answer = client.get(PATH)
-    if json:
-        print_json(answer)
-    else:
-        print_secrets(decoded(answer, list[Secret]))
+    print_listed(server, PATH, Secret, print_secrets, json=json)
 
 
 @app.command

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from ..domain.entities import Approval, Desktop, Key, KnownHost, Secret, Task
 from ..domain.values import Time
+from .client import decoded
+from .connection import Connection, open_client
 from .render import (
     Cell,
     Column,
@@ -14,11 +17,26 @@ from .render import (
     duration_cell,
     now_us,
     print_facts,
+    print_json,
     print_table,
     shortened,
     status_cell,
     time_cell,
 )
+
+T = TypeVar("T")
+
+
+def print_listed(
+    server: Connection, path: str, kind: type[T], print_them: Callable[[Sequence[T]], None], *, json: bool
+) -> None:
+    """What a path lists, all of it in one answer: as it came, or as a table."""
+    with open_client(server) as client:
+        answer = client.get(path)
+    if json:
+        print_json(answer)
+    else:
+        print_them(decoded(answer, list[kind]))
 
 
 def words_of(task: Task) -> str:

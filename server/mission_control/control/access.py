@@ -120,7 +120,7 @@ class Access:
         ends = self.sessions.ends(principal.session_id or "")
         if (key := self._journal.state.keys.get(principal.key_id or "")) and key.expires_at:
             ends.append(key.expires_at)
-        now = microseconds(self._journal.now())
+        now = self._journal.now_us()
         return min([60.0, *((microseconds(end) - now) / 1_000_000 for end in ends)])
 
     def _tell(self) -> None:

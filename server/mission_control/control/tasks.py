@@ -222,9 +222,12 @@ class Tasks:
         What has its retry among them is passed over: if that failed, too, it is the one that is made anew.
         """
         made: list[str] = []
-        retried = {task.retry_of for task in await self._journal.tasks(tuple(dict.fromkeys(ids)))}
+        retried: set[str | None] | None = None
 
         def decide(task: Task, ahead: int) -> list[Event]:
+            nonlocal retried
+            if retried is None:  # looked up once, when all tasks are in memory
+                retried = {self._journal.state.tasks[id].retry_of for id in ids}
             if task.status not in ("failed", "cancelled") or task.archived or task.id in retried:
                 return []
             self._refuse_removed(task)

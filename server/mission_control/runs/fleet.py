@@ -25,7 +25,7 @@ from ..domain.desktops import NewSsh, Reached
 from ..domain.entities import Agent, Desktop, HostKey, OutpostFacts
 from ..domain.errors import Refused
 from ..domain.filters import Filter
-from ..domain.times import microseconds, rfc3339
+from ..domain.times import rfc3339
 from ..domain.values import Error
 from ..domain.watching import CheckReport, CheckStep, Metrics, Unreachable
 from ..log.vault import SecretUnreadable
@@ -430,7 +430,7 @@ class Fleet:
     def _at(self, seconds: float | None) -> str | None:
         if seconds is None:
             return None
-        return rfc3339(microseconds(self._control.journal.now()) + int(seconds * 1_000_000))
+        return rfc3339(self._control.journal.now_us() + int(seconds * 1_000_000))
 
 
 async def _system_of(connection: SshConnection) -> str | None:
