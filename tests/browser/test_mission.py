@@ -38,7 +38,7 @@ async def test_a_prompt_is_created_run_watched_and_approved(tmp_path: Path):
             await expect(pending).to_be_visible()
             await pending.click()
             await page.get_by_role("button", name=re.compile("^Run")).click()
-            await expect(page.get_by_text("System report", exact=True)).to_be_visible(timeout=20_000)
+            await expect(page.get_by_text("System report", exact=True)).to_be_visible()
             await page.get_by_role("button", name=re.compile("^Approve")).click()
             await expect(page.get_by_text("Done").first).to_be_visible()
             await page.get_by_role("link", name="Board").first.click()
@@ -55,10 +55,10 @@ async def test_a_command_is_watched_line_by_line_and_rejected_with_feedback(tmp_
             await column(page, "Pending").get_by_text("echo first line").first.click()
             await page.get_by_role("button", name=re.compile("^Run")).click()
             output = page.get_by_role("region", name="Output")
-            await expect(output.get_by_text("first line", exact=True)).to_be_visible(timeout=10_000)
+            await expect(output.get_by_text("first line", exact=True)).to_be_visible()
             await expect(output.get_by_text("second line", exact=True)).to_be_hidden()
             gate.touch()
-            await expect(output.get_by_text("second line", exact=True)).to_be_visible(timeout=10_000)
+            await expect(output.get_by_text("second line", exact=True)).to_be_visible()
             await page.get_by_role("button", name=re.compile("^Reject")).first.click()
             await page.get_by_role("textbox", name="Feedback").fill("Say it in one line")
             await page.get_by_role("button", name=re.compile("^Reject$")).last.click()
@@ -83,7 +83,7 @@ async def test_several_selected_tasks_run_together(tmp_path: Path):
             selected = page.get_by_role("toolbar", name="Selected tasks")
             await selected.get_by_role("button", name=re.compile("^Run")).click()
             for name in ("one", "two", "three"):
-                await expect(column(page, "Done").get_by_text(f"echo {name}")).to_be_visible(timeout=15_000)
+                await expect(column(page, "Done").get_by_text(f"echo {name}")).to_be_visible()
 
 
 async def test_a_page_that_was_offline_shows_exactly_what_it_missed(tmp_path: Path):
@@ -96,7 +96,7 @@ async def test_a_page_that_was_offline_shows_exactly_what_it_missed(tmp_path: Pa
         async with signed_in(browser, server.link, provoked=LOST) as page:
             await page.goto(f"{server.url}/tasks/{task['id']}")
             output = page.get_by_role("region", name="Output")
-            await expect(output.get_by_text("50", exact=True).last).to_be_visible(timeout=10_000)
+            await expect(output.get_by_text("50", exact=True).last).to_be_visible()
             await page.context.set_offline(True)
             await expect(page.get_by_text(re.compile("Connection lost|Offline", re.IGNORECASE)).first).to_be_visible(
                 timeout=20_000
@@ -104,7 +104,7 @@ async def test_a_page_that_was_offline_shows_exactly_what_it_missed(tmp_path: Pa
             gate.touch()
             assert (await server.ended(task["id"]))["status"] == "done"
             await page.context.set_offline(False)
-            await expect(output.get_by_text("the end", exact=True)).to_be_visible(timeout=20_000)
+            await expect(output.get_by_text("the end", exact=True)).to_be_visible()
             await expect(page.get_by_text("121 lines")).to_be_visible()
             await page.get_by_role("link", name="Board").first.click()
             await expect(column(page, "Done").get_by_text("seq 1 50").first).to_be_visible()
@@ -120,12 +120,12 @@ async def test_a_killed_and_restarted_server_is_said_and_resumed_without_reload(
                 await page.evaluate("window.sameDocument = true")
                 server.kill()
                 lost = page.get_by_text(re.compile("Connection lost", re.IGNORECASE)).first
-                await expect(lost).to_be_visible(timeout=20_000)
+                await expect(lost).to_be_visible()
                 async with open_server(data_dir, port=port) as again:
                     await _create_by_script(again, "echo while the page was waiting")
                     shown = column(page, "Done").get_by_text("echo while the page was waiting")
                     await expect(shown).to_be_visible(timeout=30_000)
-                    await expect(lost).to_be_hidden(timeout=20_000)
+                    await expect(lost).to_be_hidden()
                     assert await page.evaluate("window.sameDocument"), "without a reload"
 
 

@@ -76,8 +76,9 @@ def main(folder: str, name: str, seed: int, sizes: tuple[int, int], rate: int, p
         if rate:
             time.sleep(max(0.0, began + total / rate - time.monotonic()))
     said = {fd: {"bytes": counts[fd], "sha256": sums[fd].hexdigest()} for fd in (1, 2)}
-    with open(f"{folder}/{name}.written", "w") as file:
-        json.dump({"stdout": said[1], "stderr": said[2], "code": code}, file)
+    unfinished = Path(f"{folder}/{name}.unfinished")  # a kill in the middle leaves no half of it to be read
+    unfinished.write_text(json.dumps({"stdout": said[1], "stderr": said[2], "code": code}))
+    unfinished.rename(f"{folder}/{name}.written")
     sys.exit(code)
 
 

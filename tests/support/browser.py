@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request, Response, async_playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
-DEADLINE_MS = 15_000  # of one step; far above what any takes
+DEADLINE_MS = 20_000  # of one step and of one expectation; far above what any takes, on a loaded machine too
+expect.set_options(timeout=DEADLINE_MS)
 
 # Without them Chromium asks its maker's hosts for updates at every start, which is noise and waits without a network.
 FLAGS = (
