@@ -93,6 +93,7 @@ async def test_scrolling_back_reads_the_past_and_stays_where_one_reads(tmp_path:
                 first = told(page).filter(has_text="Demo desktop added")
                 await log.hover()
                 while not await first.count():  # each time one comes to the top, what was read stays in sight
+                    await expect(told(page).filter(has_text=re.compile(r"\bTask 0\w+"))).to_have_count(0)  # all named
                     words = " ".join((await told(page).first.locator("p").first.text_content() or "").split())
                     await page.mouse.wheel(0, -20_000)
                     await expect(told(page).first).not_to_contain_text(words)

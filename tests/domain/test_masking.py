@@ -21,7 +21,7 @@ from mission_control.domain.masking import (
     masked,
 )
 from mission_control.domain.output import OutputCutter, Piece, RunPosition
-from mission_control.domain.progress import Progress, gather
+from mission_control.domain.progress import Progress, gather, rest_of
 
 # Of few letters, so that secrets overlap, repeat themselves and begin everywhere. None holds a `*`.
 WORDS = st.text("abAB+/ é\n", min_size=6, max_size=14).filter(lambda word: len(word.strip()) >= 6)
@@ -239,6 +239,17 @@ def test_an_agents_secret_that_shares_its_bytes_with_what_is_held_is_not_given_i
     assert [item.text for item in masker.finish()] == ["*****", "*", "A"]
 
 
+def test_of_an_agents_words_only_what_may_begin_a_secret_waits_for_the_next_ones():
+    masker = ProgressMasker(lambda: Patterns(["letmein"]))
+    said = masker.feed([Progress(kind="text", up_to=1, text="Two lines.\n\nStill")])
+    assert [(item.text, item.held) for item in said] == [("Two lines.\n\nStil", 1)]
+    said += masker.feed([Progress(kind="text", up_to=2, text=" writing, let")])
+    assert [item.text for item in said[1:]] == ["l", " writing, "]
+    said += masker.feed([Progress(kind="text", up_to=3, text="mein, and more")])
+    assert "".join(item.text or "" for item in said) == "Two lines.\n\nStill writing, *******, and more"
+    assert masker.finish() == []
+
+
 @given(SECRETS, st.data())
 def test_an_agents_text_is_masked_however_it_is_cut_into_pieces(secrets: list[str], data: st.DataObject) -> None:
     patterns = Patterns(secrets)
@@ -252,6 +263,8 @@ def test_an_agents_text_is_masked_however_it_is_cut_into_pieces(secrets: list[st
     masker, said, silent_until = ProgressMasker(lambda: patterns), list[Progress](), -1
     while True:  # each turn is a server, the last one goes to the end; one `feed` is one append
         rest = [item for item in items if item.up_to > silent_until]
+        if said and said[-1].held:
+            rest.insert(0, rest_of([item for item in items if item.up_to <= silent_until][-1], said[-1].held))
         masker = ProgressMasker(lambda: patterns)
         for place in sorted({item.up_to for item in rest}):
             given = masker.feed([item for item in rest if item.up_to == place])

@@ -73,6 +73,23 @@ async def test_an_answer_goes_on_after_the_server_was_killed(tmp_path: Path):
         assert len(endpoint.requests) == 1, "it was asked once"
 
 
+async def test_words_in_which_a_secret_may_begin_come_once_when_the_server_is_killed_before_the_next_ones(
+    tmp_path: Path,
+):
+    drip = Drip(1, pauses=(100,))
+    async with open_chat_endpoint(drip.script) as endpoint, open_site(tmp_path, agent=agent(endpoint)) as site:
+        secret = {"name": "TOKEN", "value": "99 and what is never said"}
+        (await site.server.http.post("/api/mission-control/secrets", json=secret)).raise_for_status()
+        run = await ask(site, drip)
+        await site.until_event(run, "task.progress", held=len("99 "))  # the rest of it is here
+        for _ in range(2):
+            site.kill_server()
+            await site.start_server()
+        drip.let_go()
+        check_end(await site.ended(run), drip)
+        await site.check()
+
+
 async def test_a_prompt_whose_server_dies_in_the_moment_of_its_start_is_asked_once(tmp_path: Path):
     drip = Drip(6, words=20)
     async with open_chat_endpoint(drip.script) as endpoint, open_site(tmp_path, agent=agent(endpoint)) as site:

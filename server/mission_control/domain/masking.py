@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -328,9 +328,10 @@ class Masker:
 
 
 class ProgressMasker:
-    """Masks progress, of which one text comes in many items: no item is given while its end may become a secret.
+    """Masks progress, of which one text comes in many items: an end that may become a secret waits for the next item.
 
-    Items that come from the same bytes are given together, as progress promises.
+    Items that come from the same bytes are given together, as progress promises, but for such an end, which the item
+    before it tells of (`held`).
     """
 
     def __init__(self, patterns: Callable[[], Patterns]) -> None:
@@ -362,33 +363,53 @@ class ProgressMasker:
         return self._take()
 
     def _settle(self, patterns: Patterns, *, is_end: bool = False) -> None:
-        """Decide on as many whole items as can be."""
+        """Decide on as many items as can be, the last of them perhaps in part."""
         pieces = [(text_of(item) or "").encode(errors="surrogatepass") for item in self._run]
         text = b"".join(pieces)
         found, cut = settled(text, patterns, is_end=is_end or len(text) > PROGRESS_BYTES_MAX)
         ends = [0]
         for piece in pieces:
             ends.append(ends[-1] + len(piece))
-        count = len(pieces)
-        while count and (ends[count] > cut or any(at < ends[count] < to for at, to in found)):
+        count = bisect_right(ends, cut) - 1
+        is_split = ends[count] < cut and self._may_be_split(count)
+        while not is_split and count and any(at < ends[count] < to for at, to in found):
             count -= 1
-        found = [one for one in found if one[1] <= ends[count]]
+        cut = cut if is_split else ends[count]
+        found = [one for one in found if one[1] <= cut]
         shown = masked(text, found) if found else text
         self.count += len(found)
         for index, item in enumerate(self._run[:count]):
             piece = shown[ends[index] : ends[index + 1]]
             self._ready.append(with_piece(item, piece.decode(errors="surrogatepass")) if found else item)
             self._joined.append(any(at < ends[index + 1] < to for at, to in found))
-        del self._run[:count]
+        rest: list[Progress] = []
+        if is_split:
+            item, end = self._run[count], ends[count + 1]
+            piece = shown[ends[count] : cut].decode(errors="surrogatepass")
+            self._ready.append(replace(with_piece(item, piece), held=end - cut))
+            self._joined.append(False)
+            rest = [with_piece(item, text[cut:end].decode(errors="surrogatepass"))]
+        self._run = [*rest, *self._run[count + len(rest) :]]
+
+    def _may_be_split(self, index: int) -> bool:
+        """Whether another server would find the rest of an item: it is the last one that comes from its bytes."""
+        item, behind = self._run[index], self._run[index + 1 : index + 2]
+        return all(item.up_to < one.up_to for one in behind)
 
     def _take(self) -> list[Progress]:
         """What is ready, but for what must come together with something that is not: another server may go on there."""
         up_to = [item.up_to for item in (*self._ready, *self._run[:1])]
         end = len(self._ready)
-        while 0 < end < len(up_to) and (self._joined[end - 1] or up_to[end - 1] >= up_to[end]):
+        while 0 < end < len(up_to) and self._goes_on(end - 1, up_to):
             end -= 1
         taken, self._ready, self._joined = self._ready[:end], self._ready[end:], self._joined[end:]
         return taken
+
+    def _goes_on(self, index: int, up_to: list[int]) -> bool:
+        """Whether what is ready must come together with what follows it."""
+        if self._joined[index]:
+            return True
+        return up_to[index] >= up_to[index + 1] and self._ready[index].held is UNSET
 
     def _mask(self, item: Progress, patterns: Patterns) -> Progress:
         """An item that is a whole by itself."""

@@ -48,6 +48,7 @@ class Progress(Value, frozen=True):
     kind: ProgressKind
     up_to: int
     text: str | UnsetType = UNSET  # text, reasoning: the piece; notice: a sentence
+    held: int | UnsetType = UNSET  # bytes that follow this piece: they may begin a secret, and begin the next item
     call_id: str | UnsetType = UNSET  # tool.*: which use of a tool, unique in the answer
     name: str | UnsetType = UNSET  # tool.started, tool.finished: the tool
     input: str | UnsetType = UNSET  # tool.started: its arguments as the agent wrote them, usually a JSON object
@@ -109,3 +110,9 @@ def piece_of(item: Progress) -> str | None:
 def with_piece(item: Progress, piece: str) -> Progress:
     """The same item of another piece."""
     return replace(item, output=piece) if item.kind == "tool.output" else replace(item, text=piece)
+
+
+def rest_of(item: Progress, held: int) -> Progress:
+    """What of an item was `held` when the piece before it was said."""
+    piece = _piece(item).encode(errors="surrogatepass")
+    return with_piece(item, piece[-held:].decode(errors="replace"))

@@ -19,7 +19,7 @@ from msgspec import UNSET, Struct
 from ..domain.entities import Agent, Task
 from ..domain.events import Event, TaskOutput, TaskOutputGap, TaskPhase, TaskProgress, TaskResponse
 from ..domain.output import OutputCutter, Piece, RunPosition, StreamPosition, decode_text
-from ..domain.progress import Progress
+from ..domain.progress import Progress, rest_of
 from ..domain.tasks import RunEnd
 from ..domain.values import Error
 from .agents.attempts import Attempt, Outcome, next_attempt
@@ -67,10 +67,11 @@ class Past(Struct):
 
 async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: AsyncIterator[Event]) -> Past:
     """Read what the log holds of a prompt. `progress` are its events of progress, `rest` those named in `PAST`."""
-    silent_until = 0
+    silent_until = held = 0
     async for event in progress:
         assert isinstance(event, TaskProgress)
-        silent_until = max(silent_until, event.up_to)
+        if event.up_to >= silent_until:
+            silent_until, held = event.up_to, event.held or 0
     past, offset = Past(Attempt()), 0
     async for event in rest:
         match event:
@@ -90,6 +91,8 @@ async def read_past(agent: Agent | None, progress: AsyncIterator[Event], rest: A
                 offset += event.to - event.start
             case _:
                 pass
+    if held and past.parser and past.parser.last_silent:
+        past.missing.insert(0, rest_of(past.parser.last_silent, held))
     return past
 
 

@@ -1618,6 +1618,7 @@ export interface components {
             kind: "notice" | "plan" | "reasoning" | "text" | "tool.finished" | "tool.output" | "tool.started" | "usage";
             upTo: number;
             text?: string;
+            held?: number;
             callId?: string;
             name?: string;
             input?: string;

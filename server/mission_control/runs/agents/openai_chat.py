@@ -192,9 +192,10 @@ class ResponseParser:
         """Begin with the head of an answer.
 
         `start` is the offset of its first byte in the run's response stream (an earlier attempt may stand before it).
-        Progress up to `silent_until` is worked out, but not given out again.
+        Progress up to `silent_until` is worked out, but not given out again; `last_silent` is the last of it.
         """
         self.outcome: Outcome | None = None
+        self.last_silent: Progress | None = None
         self._status = status
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
         self._retry_after = retry_after
@@ -520,6 +521,8 @@ class ResponseParser:
     def _say(self, item: Progress) -> None:
         if item.up_to > self._silent_until:
             self._out.append(item)
+        else:
+            self.last_silent = item
 
     def _said(self) -> list[Progress]:
         out, self._out = self._out, []
