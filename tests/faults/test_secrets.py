@@ -140,3 +140,14 @@ async def test_a_server_killed_in_the_middle_of_a_secret_masks_it_when_it_goes_o
         assert await shown(site, run.task_id) == f"the token:\n{'*' * len(VALUE)} was that\n"
         assert not [event for event in site.server.log() if VALUE.encode()[:SIZE] in event.raw]
         await site.check()
+
+
+async def test_a_flood_in_which_a_secret_may_begin_anywhere_ends_over_a_slow_link_too(tmp_path: Path):
+    async with open_site(tmp_path) as site:
+        made = await site.server.http.post(SECRETS, json={"name": "NPM_TOKEN", "value": "a" * 1000 + "!"})
+        assert made.status_code == 201, made.text
+        site.proxy.slow(2_000_000)  # what is sent ahead shrinks with the time until it is in the log
+        content = f"head -c {6 << 20} /dev/zero | tr '\\0' a"
+        run = await site.start("slow", content, written={"stdout": b"a" * (6 << 20), "stderr": b""})
+        assert (await site.ended(run))["status"] == "done"
+        await site.check()

@@ -83,10 +83,16 @@ class Received:
 
 
 class Attached:
-    """One attached channel. Output is acknowledged as it comes, unless told otherwise."""
+    """One attached channel. Output is acknowledged as it comes, unless told otherwise, but for bytes that are held."""
 
     def __init__(
-        self, process: anyio.abc.Process, runs: dict[bytes, Received], acknowledges: bool, said: Callable[[], str]
+        self,
+        process: anyio.abc.Process,
+        runs: dict[bytes, Received],
+        said: Callable[[], str],
+        *,
+        acknowledges: bool,
+        held_bytes: int,
     ) -> None:
         self.process = process
         self.said = said  # by the outpost in its log
@@ -96,6 +102,7 @@ class Attached:
         self.frames: list[Frame] = []
         self.beats = 0
         self.acknowledges = acknowledges
+        self.held_bytes = held_bytes  # the newest, which may begin a secret
         self.piece_bytes = 65536  # read at once
         self.may_read = anyio.Event()
         self.may_read.set()
@@ -172,7 +179,7 @@ class Attached:
                 received = self.runs.setdefault(frame.run, Received())
                 received.take(frame)
                 if self.acknowledges and frame.kind == Kind.OUTPUT and self.process.stdin:
-                    ack = Frame(Kind.ACK, frame.run, position=received.position)
+                    ack = Frame(Kind.ACK, frame.run, position=max(0, received.position - self.held_bytes))
                     with suppress(anyio.BrokenResourceError):
                         await self.process.stdin.send(ack.encode())
 
@@ -213,16 +220,21 @@ class Desktop:
         *,
         shell: str | Path = "/bin/sh",
         version: str | None = None,
+        constants: Mapping[str, float] | None = None,
         acknowledges: bool = True,
+        held_bytes: int = 0,
         environment: Mapping[str, str] | None = None,
         hello: bool = True,
         **facts: Any,
     ) -> AsyncGenerator[Attached]:
-        """Attach as a server does through sshd: the account's shell runs the fixed line."""
-        nonce, sent = self._said_first(version, facts)
+        """Attach as a server does through sshd: the account's shell runs the fixed line.
+
+        Of a `version` of the outpost, `constants` are other than they are.
+        """
+        nonce, sent = self._said_first(version, facts, constants or {})
         variables = {**self.environment, **(environment or {})}
         process = await anyio.open_process([shell, "-c", install.command_line(PYTHON)], env=variables, stderr=None)
-        channel = Attached(process, self.runs, acknowledges, self.said)
+        channel = Attached(process, self.runs, self.said, acknowledges=acknowledges, held_bytes=held_bytes)
         async with anyio.create_task_group() as group:
             try:
                 group.start_soon(channel.read, nonce)
@@ -241,18 +253,20 @@ class Desktop:
 
     async def refused(self, *shell: str, **facts: Any) -> str:
         """What is said on stderr where no outpost can be."""
-        _, sent = self._said_first(None, facts)
+        _, sent = self._said_first(None, facts, {})
         words = [*(shell or ["/bin/sh"]), "-c", install.command_line(PYTHON)]
         done = await anyio.run_process(words, input=sent, env=self.environment, check=False)
         assert done.returncode != 0
         return done.stderr.decode()
 
-    def _said_first(self, version: str | None, facts: dict[str, Any]) -> tuple[str, bytes]:
+    def _said_first(
+        self, version: str | None, facts: dict[str, Any], constants: Mapping[str, float]
+    ) -> tuple[str, bytes]:
         self.generation += 1
         nonce = os.urandom(8).hex()
         given = {"server": SERVER, "log": "log", "generation": self.generation, "nonce": nonce} | facts
         if version:
-            return nonce, _as_version(given | {"version": version})
+            return nonce, _as_version(given | {"version": version}, constants)
         return nonce, install.to_send(install.Attachment(**given))
 
     async def ask_to_leave(self) -> None:
@@ -283,10 +297,11 @@ class Desktop:
         assert "Traceback" not in "".join(said), said
 
 
-def _as_version(facts: dict[str, Any]) -> bytes:
+def _as_version(facts: dict[str, Any], constants: Mapping[str, float]) -> bytes:
     import zlib
 
-    packed = zlib.compress(install.source() + b"\nattach(%s)\n" % ascii(facts).encode())
+    changed = "".join(f"{name} = {value}\n" for name, value in constants.items())
+    packed = zlib.compress(install.source() + f"\n{changed}attach({facts!a})\n".encode())
     return b"%d\n%b" % (len(packed), packed)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mission_control.domain.masking import FORM_BYTES_MAX
 from mission_control.runs import install
 from mission_control.runs.frames import HEAD, HEAD_BYTES, Frame, Kind
 from tests.outpost.driver import is_alive, open_desktop, run_id, task_id, until_dead
@@ -320,6 +321,17 @@ async def test_at_the_quota_the_command_waits_and_goes_on_when_the_server_is_bac
             await outpost.attach("one")
             await outpost.send(Kind.ACK, "one", outpost.run("one").position)
             assert (await outpost.ended("one")).out == FLOODED
+
+
+@pytest.mark.parametrize("held_bytes", [1, FORM_BYTES_MAX - 1])
+async def test_a_flood_goes_on_over_a_slow_link_while_the_server_holds_bytes_that_may_begin_a_secret(
+    tmp_path: Path, held_bytes: int
+):
+    slow = {"LAG_S_MAX": 0}  # whatever time a commit takes is too long
+    async with open_desktop(tmp_path) as desktop:
+        async with desktop.attached(version="slow", constants=slow, held_bytes=held_bytes) as outpost:
+            await outpost.start("one", f"head -c {8 << 20} /dev/zero")
+            assert len((await outpost.ended("one")).out) == 8 << 20
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system")

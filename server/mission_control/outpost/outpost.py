@@ -59,7 +59,8 @@ SPAN_BYTES = 64 << 10  # neighbouring records are handled together up to this
 TURN_BYTES = 128 << 10  # what one run sends before the next one has its turn
 WINDOW_BYTES_MAX = 8 << 20  # sent and not committed, for each run
 WINDOW_BYTES_MIN = 128 << 10
-CHANNEL_BYTES_MAX = 32 << 20  # the same over all runs; each may always have one span under way
+HELD_BYTES_MAX = 64 << 10  # fewer than these a server may hold back until more comes: they may begin a secret
+CHANNEL_BYTES_MAX = 32 << 20  # the same over all runs; each may always have one span under way behind what is held
 LAG_S_MAX = 0.25  # from sending to the commit; the window shrinks when it takes longer
 LOG_BYTES_MAX = 256 << 10
 
@@ -894,6 +895,12 @@ class Span:
         self.last = last  # the last position at which a server still needs it
         self.in_flight = 0  # bytes of it that were sent and are not committed
 
+    def commit(self, position):
+        """It may be committed in part; how many bytes fewer are in flight now."""
+        before = self.in_flight
+        self.in_flight = min(before, self.last + 1 - position)
+        return before - self.in_flight
+
 
 class Run:
     """The daemon's view of one run: where its journal is, what was sent of it, and what is committed."""
@@ -1046,6 +1053,8 @@ class Run:
                 self.in_flight -= spans.popleft().in_flight
             if spans:
                 break
+        if self.sent:
+            self.in_flight -= self.sent[0].commit(position)
         first = self.sent or self.unsent
         floor = first[0].at if first else self.scanned
         while len(self.segments) > 1 and self.segments[1][0] <= floor:
@@ -1703,7 +1712,7 @@ class Daemon:
         if run.channel:
             self.channel.in_flight -= before - run.in_flight
         lag, now = None, time.monotonic()
-        while run.sent_at and run.sent_at[0][0] < position:
+        while run.sent_at and run.sent_at[0][0] < position + HELD_BYTES_MAX:
             lag = now - run.sent_at.popleft()[1]
         if lag is not None:  # keep what lies in buffers on the way small: others have to pass it
             wanted = run.window * (0.5 if lag > LAG_S_MAX else 1.25)
@@ -1753,7 +1762,7 @@ class Daemon:
             run.has_turn = False
             room = min(run.window - run.in_flight, TURN_BYTES)
             if channel.in_flight >= CHANNEL_BYTES_MAX or room <= 0:
-                room = 0 if run.in_flight else 1  # one span may always be under way
+                room = 0 if run.in_flight >= HELD_BYTES_MAX else 1
             if run.channel is not channel or not run.unsent or room <= 0:
                 continue  # the next commit queues it again
             first, total = run.unsent[0], 0
