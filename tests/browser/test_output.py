@@ -265,8 +265,8 @@ async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on
             await expect(more.first).to_be_attached()
             cut = output(page).locator(".output-row").filter(has=page.get_by_role("button")).first
             number = await cut.get_by_role("link").inner_text()
-            await cut.get_by_role("button").evaluate("element => element.click()")
             whole = output(page).locator(".output-row").filter(has=page.get_by_role("link", name=number, exact=True))
+            await whole.get_by_role("button").evaluate("element => element.click()")
             await expect(whole.get_by_role("button")).to_have_count(0)
             await output(page).focus()
             await page.keyboard.press("Control+a")
