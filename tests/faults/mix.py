@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from string import hexdigits
 
 import anyio
 
@@ -238,6 +239,9 @@ async def play(
     async with open_chat_endpoint(answer_drips) as endpoint:
         agent = {"kind": "openai", "url": endpoint.url, "via": "ssh"}
         async with open_site(folder, seed=seed, agent=agent) as site:
+            for digit in hexdigits:  # so that what has come may nearly always end in the beginning of a secret
+                secret = {"name": f"BEGINS_WITH_{ord(digit)}", "value": f"{digit} is never printed"}
+                (await site.server.http.post("/api/mission-control/secrets", json=secret)).raise_for_status()
             mix = Mix(site, chance, only=only)
             try:
                 for step in range(steps):
