@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from mission_control.domain.masking import FORM_BYTES_MAX
+from mission_control.outpost.outpost import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, Channel
 from mission_control.runs import install
 from mission_control.runs.frames import HEAD, HEAD_BYTES, Frame, Kind
 from tests.outpost.driver import is_alive, open_desktop, run_id, task_id, until_dead
@@ -332,6 +333,17 @@ async def test_a_flood_goes_on_over_a_slow_link_while_the_server_holds_bytes_tha
         async with desktop.attached(version="slow", constants=slow, held_bytes=held_bytes) as outpost:
             await outpost.start("one", f"head -c {8 << 20} /dev/zero")
             assert len((await outpost.ended("one")).out) == 8 << 20
+
+
+def test_much_is_sent_ahead_over_a_long_way_and_little_into_full_buffers():
+    channel = Channel(None, None, None)
+    window = WINDOW_BYTES_MAX // 2
+    for _ in range(10):
+        window = channel.window_after(window, lag=0.6)
+    assert window == WINDOW_BYTES_MAX, "it is far, that is all"
+    for lag in (1.2, 1.8, 2.4, 3.0, 3.6, 4.2, 4.8):
+        window = channel.window_after(window, lag)
+    assert window == WINDOW_BYTES_MIN, "it waits on its way"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system")

@@ -61,7 +61,8 @@ WINDOW_BYTES_MAX = 8 << 20  # sent and not committed, for each run
 WINDOW_BYTES_MIN = 128 << 10
 HELD_BYTES_MAX = 64 << 10  # fewer than these a server may hold back until more comes: they may begin a secret
 CHANNEL_BYTES_MAX = 32 << 20  # the same over all runs; each may always have one span under way behind what is held
-LAG_S_MAX = 0.25  # from sending to the commit; the window shrinks when it takes longer
+LAG_S_MAX = 0.25  # in buffers, from sending to the commit; the window shrinks when it takes longer
+LAG_FORGOTTEN_S = 0.001  # by so much the shortest lag that was seen grows with each commit: the way may have changed
 LOG_BYTES_MAX = 256 << 10
 
 BEAT_S = 3.0
@@ -1097,9 +1098,16 @@ class Channel:
         self.rest = None  # of bytes that are being written
         self.range = None  # of a file that is being sent: (descriptor, offset, bytes)
         self.turns = deque()  # runs that have something to send
-        self.in_flight = 0
+        self.in_flight, self.shortest_lag = 0, float("inf")
         self.heard_at, self.beat_at, self.metrics_at = time.monotonic(), 0.0, 0.0
         self.waits_for_room = False
+
+    def window_after(self, window, lag):
+        """What a run may send ahead when a commit came so much later. What lies in buffers on the way is to be small,
+        since others have to pass it; the length of the way itself is no reason to send less."""
+        self.shortest_lag = min(lag, self.shortest_lag + LAG_FORGOTTEN_S)
+        wanted = window * (0.5 if lag > self.shortest_lag + LAG_S_MAX else 1.25)
+        return int(max(WINDOW_BYTES_MIN, min(WINDOW_BYTES_MAX, wanted)))
 
     def close(self):
         os.close(self.reader)
@@ -1714,9 +1722,8 @@ class Daemon:
         lag, now = None, time.monotonic()
         while run.sent_at and run.sent_at[0][0] < position + HELD_BYTES_MAX:
             lag = now - run.sent_at.popleft()[1]
-        if lag is not None:  # keep what lies in buffers on the way small: others have to pass it
-            wanted = run.window * (0.5 if lag > LAG_S_MAX else 1.25)
-            run.window = int(max(WINDOW_BYTES_MIN, min(WINDOW_BYTES_MAX, wanted)))
+        if lag is not None:
+            run.window = self.channel.window_after(run.window, lag)
         self.queue(run)
 
     def say(self, data):
