@@ -23,6 +23,7 @@ from mission_control.domain.values import Actor
 from mission_control.log import schema
 from mission_control.log.event_log import Batch
 from mission_control.log.sqlite import PAGE_BYTES, open_sqlite_log
+from mission_control.log.writer import COMMIT_BYTES
 
 BATCHES = (1, 100, 1000)
 COLUMNS = "seq, at, type, entity, task_id, desktop_id, actor, body, body_sha256, chain"
@@ -73,7 +74,7 @@ def bare(folder: Path, rows: list[Row], size: int) -> float:
         database.execute("begin immediate")
         database.executemany(insert, batch)
         database.execute("commit")
-        since_checkpoint += size * 640
+        since_checkpoint += COMMIT_BYTES + size * 640
         if since_checkpoint > limits.CHECKPOINT_BYTES:
             since_checkpoint = 0
             database.execute("pragma wal_checkpoint(passive)")

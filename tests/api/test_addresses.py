@@ -53,7 +53,9 @@ async def world(tmp_path: Path) -> AsyncGenerator[tuple[Api, dict[str, str]]]:
         _, secret = await control.access.keys.create(NewKey(name="Mia", role="operator"), MIA)
         visitor = Visitor(ADDRESS, BROWSER)
         assert await control.access.sign_in(key=secret, visitor=visitor)
+        head = control.log.head
         control.access.failed("key", visitor)
+        await control.log.wait_beyond(head)
         yield api, {"a task": reviewed.id, "a desktop": desktop, "a batch": str(batch[0].batch_id)}
 
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -153,25 +152,22 @@ async def test_what_waits_for_the_disk_when_the_key_is_changed_is_sealed_anew_to
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ):
     async with open_control(directory) as control, anyio.create_task_group() as group:
-        writer, may_write, has_begun = control.log._writer, anyio.Event(), anyio.Event()
-        transact, begin = writer._transact, control.secrets._vault.begin_change
-
-        async def held(*given: Any) -> None:
-            await may_write.wait()
-            await transact(*given)
+        writer, has_begun, begin = control.log._writer, anyio.Event(), control.secrets._vault.begin_change
+        write = writer._begin
 
         def begin_change() -> None:
             begin()
             anyio.from_thread.run_sync(has_begun.set)
 
-        monkeypatch.setattr(writer, "_transact", held)
+        monkeypatch.setattr(writer, "_begin", lambda: None)  # nothing reaches the disk
         monkeypatch.setattr(control.secrets._vault, "begin_change", begin_change)
         group.start_soon(control.secrets.replace, NAMES[0], SecretEdit(value="new value"), MIA)  # by the old key
         await anyio.wait_all_tasks_blocked()
         group.start_soon(control.secrets.rotate_key, MIA)
         await has_begun.wait()
         await anyio.wait_all_tasks_blocked()
-        may_write.set()
+        monkeypatch.setattr(writer, "_begin", write)
+        writer._wake.set()
     assert await opened(directory) == EXPECTED | {NAMES[0]: "new value"}
 
 

@@ -90,6 +90,13 @@ async def test_what_waits_together_is_synced_once(tmp_path: Path):
 # The ring.
 
 
+async def test_the_write_ahead_log_stays_small_however_little_each_commit_says(tmp_path: Path):
+    async with open_sqlite_log(tmp_path) as log:
+        for number in range(800):
+            await log.append(of_state(note(str(number))))
+        assert (tmp_path / f"{DATABASE_FILE}-wal").stat().st_size < 40 * 1024 * 1024
+
+
 async def test_reads_agree_on_both_sides_of_the_rings_edge(tmp_path: Path):
     async with open_sqlite_log(tmp_path, ring_bytes_max=10 * KIB) as log:
         for number in range(100):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..log.event_log import StoredEvent
 from ..log.sqlite import Snapshot
@@ -20,13 +20,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A value as JSON. Nobody may keep it: it is a moment, and it is private."""
+    """A value as JSON."""
     return raw_answer(_encode(value), status, headers)
 
 
 def raw_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that is encoded already."""
-    return Response(body, status, {"Cache-Control": "no-store"} | dict(headers or {}), media_type="application/json")
+    return Response(body, status, headers, media_type="application/json")
 
 
 def events_answer(connection: HTTPConnection, events: Iterable[StoredEvent], headers: Mapping[str, str]) -> Response:
@@ -87,30 +87,17 @@ FIELDS = {
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cache-control": "no-store",
 }
-"""Of every answer that does not say otherwise: browsers take it for what it says it is, and run nothing in it."""
+"""Of every answer that does not say otherwise: browsers take it for what it says it is, and run nothing in it. Nobody
+may keep it: it is a moment, and it is private."""
 
 
 _FIELDS = [(name.encode(), value.encode()) for name, value in FIELDS.items()]
 
 
-class Fields:
-    """Plain ASGI: the header fields of every answer, errors included; the door adds to them."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fields: dict[str, str] = {}
-        scope.setdefault("state", {})["fields"] = fields
-
-        async def send_with_fields(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                there = {name for name, _ in message["headers"]}
-                more = [*((name.encode(), value.encode()) for name, value in fields.items()), *_FIELDS]
-                message = {
-                    **message,
-                    "headers": [*message["headers"], *(field for field in more if field[0] not in there)],
-                }
-            await send(message)
-
-        await self._app(scope, receive, send_with_fields)
+async def send_answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer or an error, with the header fields of every answer and those that the door adds."""
+    state = scope["state"]
+    state["has_begun"] = True
+    there = {name for name, _ in response.raw_headers}
+    response.raw_headers += [field for field in (*state["fields"], *_FIELDS) if field[0] not in there]
+    await response(scope, receive, send)

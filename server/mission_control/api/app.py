@@ -40,7 +40,6 @@ from . import (
     sse,
 )
 from . import tasks as t
-from .answers import Fields
 from .auth import Door
 from .problems import Problems
 from .proxies import Forwarded
@@ -183,4 +182,4 @@ def create_app(
         table = tuple(replace(route, access="public") if route.path == METRICS else route for route in TABLE)
     routes = Routes(table, Dashboard())
     door = Door(routes, services, routes.access_of, principal=principal, clock=clock)
-    return Fields(Problems(Forwarded(door, services.proxies)))
+    return Problems(Forwarded(door, services.proxies) if services.proxies else door)

@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..control.principals import Principal
 from ..control.sessions import SESSION_SECONDS
 from ..domain.errors import FORBIDDEN, HOST_REFUSED, ORIGIN_REFUSED, RATE_LIMITED, UNAUTHORIZED, Refused
 from ..domain.events import SignInMethod
 from ..domain.permissions import NEEDED, may
-from .connections import Ended
 from .rate_limits import OpenStreams, RateLimit
 from .routes import Access
-from .services import Services, is_encrypted, services_of, visitor_of
+from .services import Services, header_of, headers_of, is_encrypted, services_of, visitor_of
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-HSTS = "max-age=31536000"  # browsers that came by TLS once come by it for a year
+HSTS = (b"strict-transport-security", b"max-age=31536000")  # browsers that came by TLS once come by it for a year
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -97,40 +97,33 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state, connection = scope["state"], HTTPConnection(scope)
-        state |= {"services": self._services, "principal": None, "wrong_keys": self._wrong_keys}
-        state["streams"] = self._streams
+        state |= {
+            "services": self._services,
+            "principal": None,
+            "wrong_keys": self._wrong_keys,
+            "streams": self._streams,
+            "headers": dict(reversed(scope["headers"])),
+        }
         if is_encrypted(connection):
-            state["fields"]["strict-transport-security"] = HSTS
+            state["fields"].append(HSTS)
         state["principal"] = principal = self._enter(connection, self._access_of(scope))
-        if principal is None:
-            await self._app(scope, receive, send)
-            return
-        if self._requests:
-            taken = self._requests.take(principal.session_id or principal.id)
-            state["fields"] |= self._requests.fields(taken)
-            if taken.retry_seconds:
-                raise Refused(RATE_LIMITED, seconds=taken.retry_seconds)
-        sessions = self._services.control.access.sessions
-        if principal.kind == "session" and scope["type"] == "http" and (token := await sessions.rotated(principal)):
-            state["fields"]["set-cookie"] = session_cookie(connection, token)
-        await self._app(scope, receive, self._while_valid(send, principal))
-
-    def _while_valid(self, send: Send, principal: Principal) -> Send:
-        """What is sent in pieces ends where the key or session does."""
-
-        async def send_on(message: Message) -> None:
-            if message.get("more_body") and not self._services.control.access.is_valid(principal):
-                raise Ended
-            await send(message)
-
-        return send_on
+        if principal is not None:
+            if self._requests:
+                taken = self._requests.take(principal.session_id or principal.id)
+                state["fields"] += self._requests.fields(taken)
+                if taken.retry_seconds:
+                    raise Refused(RATE_LIMITED, seconds=taken.retry_seconds)
+            sessions = self._services.control.access.sessions
+            if principal.kind == "session" and scope["type"] == "http" and (token := await sessions.rotated(principal)):
+                state["fields"].append((b"set-cookie", session_cookie(connection, token).encode("latin-1")))
+        await self._app(scope, receive, send)
 
     def _enter(self, connection: HTTPConnection, access: Access) -> Principal | None:
         """Who comes in. Raises Refused for whoever may not."""
         if self._principal:
             return self._principal
         host = self._check_host(connection)
-        origins = connection.headers.getlist("origin")
+        origins = headers_of(connection, b"origin")
         if origins and (len(origins) > 1 or not _is_own(origins[0], host, tls=is_encrypted(connection))):
             raise Refused(ORIGIN_REFUSED)
         if access == "public":
@@ -141,7 +134,7 @@ class Door:
         return principal
 
     def _check_host(self, connection: HTTPConnection) -> str:
-        hosts = connection.headers.getlist("host")
+        hosts = headers_of(connection, b"host")
         if len(hosts) != 1 or _bare(hosts[0]) not in self._hosts:
             raise Refused(HOST_REFUSED, host=", ".join(hosts)[:200] or "(none)")
         return hosts[0]
@@ -166,12 +159,13 @@ class Door:
 
 def _key(connection: HTTPConnection) -> str | None:
     """The key that a program sends."""
-    if key := connection.headers.get("x-api-key"):
+    if key := header_of(connection, b"x-api-key"):
         return key.strip()
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header_of(connection, b"authorization") or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+@lru_cache(100)
 def _bare(host: str) -> str:
     """A host's name without port, brackets and the dot at its end."""
     host = host.strip().lower()

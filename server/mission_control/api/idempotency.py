@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from ..domain.errors import IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED, Refused, invalid
 from ..log.event_log import Statement
-from .services import principal_of, services_of
+from .services import header_of, principal_of, services_of
 
 KEPT_US = 24 * 3600 * 1_000_000  # a trigger of the schema deletes what is older
 KEY_CHARACTERS_MAX = 255
@@ -63,7 +63,7 @@ class Idempotency:
 
     def begin(self, request: Request, body: bytes) -> Once | None:
         """Take the request's key, if it has one; `end` gives it back. Raises Refused while it is under way."""
-        key = request.headers.get("idempotency-key")
+        key = header_of(request, b"idempotency-key")
         if key is None:
             return None
         if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):

@@ -12,11 +12,12 @@ import structlog
 from msgspec import UNSET, UnsetType
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..domain.errors import INTERNAL_ERROR, LOG_UNAVAILABLE, Refused
 from ..domain.values import Value
 from ..log.event_log import LogUnavailable
+from .answers import send_answer
 from .connections import Ended, cut
 
 _logger = structlog.get_logger(__name__)
@@ -65,8 +66,7 @@ def _text(text: str) -> str:
 def problem_response(refused: Refused) -> Response:
     """The answer that shows a refusal, with the header fields that belong to its status."""
     body = msgspec.json.encode(problem_of(refused))
-    headers = {"Cache-Control": "no-store"} | _fields_of(refused)
-    return Response(body, refused.refusal.status, headers, media_type=MEDIA_TYPE)
+    return Response(body, refused.refusal.status, _fields_of(refused), media_type=MEDIA_TYPE)
 
 
 def _fields_of(refused: Refused) -> dict[str, str]:
@@ -88,9 +88,9 @@ def _fields_of(refused: Refused) -> dict[str, str]:
 async def send_problem(scope: Scope, receive: Receive, send: Send, refused: Refused) -> None:
     """Answer with a refusal, also before a WebSocket is accepted."""
     if scope["type"] == "http":
-        await problem_response(refused)(scope, receive, send)
+        await send_answer(problem_response(refused), scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
-        await problem_response(refused)(scope, receive, send)
+        await send_answer(problem_response(refused), scope, receive, send)
         await anyio.sleep(LEAVE_SECONDS)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": refused.code})
@@ -106,22 +106,17 @@ class Problems:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
+        state = scope.setdefault("state", {})
+        state |= {"fields": [], "has_begun": False}
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
             pass
         except Ended:
             await cut(scope, receive)
         except Exception as error:
             refused = _refusal_of(error, scope)
-            if has_begun:
+            if state["has_begun"]:
                 raise
             await send_problem(scope, receive, send, refused)
 

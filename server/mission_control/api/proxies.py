@@ -30,7 +30,7 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        if client and self._proxies and self._trusts(client[0]):
+        if client and self._trusts(client[0]):
             headers = Headers(scope=scope)
             scope = {**scope, "client": (self._origin(headers, client[0]), 0)}
             proto = headers.getlist("x-forwarded-proto")

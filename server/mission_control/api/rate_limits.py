@@ -50,12 +50,12 @@ class RateLimit:
         retry = 0 if is_granted else math.ceil((1 - tokens) / rate)
         return Taken(int(tokens), retry, math.ceil((self.per_minute - tokens) / rate))
 
-    def fields(self, taken: Taken) -> dict[str, str]:
+    def fields(self, taken: Taken) -> list[tuple[bytes, bytes]]:
         """The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-10."""
-        return {
-            "ratelimit-policy": f'"default";q={self.per_minute};w={WINDOW_SECONDS}',
-            "ratelimit": f'"default";r={taken.remaining};t={taken.reset_seconds}',
-        }
+        return [
+            (b"ratelimit-policy", b'"default";q=%d;w=%d' % (self.per_minute, WINDOW_SECONDS)),
+            (b"ratelimit", b'"default";r=%d;t=%d' % (taken.remaining, taken.reset_seconds)),
+        ]
 
 
 class OpenStreams:

@@ -17,10 +17,12 @@ from ..domain import limits
 from ..domain.errors import KEY_RESTRICTED, METHOD_NOT_ALLOWED, NOT_FOUND, UPGRADE_REQUIRED, Refusal, Refused
 from ..domain.permissions import Permission
 from ..log import queries
+from .answers import send_answer
 from .bodies import Nothing, decode_body, read_body
+from .connections import Ended
 from .idempotency import Idempotency, Once
 from .queries import NoQuery, decode_query
-from .services import reach_of, services_of
+from .services import Services, reach_of, services_of
 
 Access = Permission | Literal["public"]
 Method = Literal["GET", "POST", "PATCH", "DELETE", "WEBSOCKET"]
@@ -104,7 +106,8 @@ class Routes:
             methods = paths.setdefault(route.path, {})
             assert route.method not in methods, f"{route.method} {route.path} stands twice in the table"
             methods[route.method] = route
-        self._paths = [(compile_path(path)[0], methods) for path, methods in paths.items()]
+        self._fixed = {path: methods for path, methods in paths.items() if "{" not in path}
+        self._patterns = [(compile_path(path)[0], methods) for path, methods in paths.items() if "{" in path]
 
     def access_of(self, scope: Scope) -> Access:
         """What the scope's route needs; where there is none, whoever asks is told so."""
@@ -128,16 +131,23 @@ class Routes:
 
     async def _serve(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         if route.method == "WEBSOCKET":
+            scope["state"]["has_begun"] = True  # it is accepted first of all
             await route.handler(WebSocket(scope, receive, send))  # type: ignore[arg-type]
             return
         response = await self._respond(route, Request(scope, receive, send))
-        await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
+        if scope["method"] == "HEAD":
+            send = _without_body(send)
+        elif type(response) is not Response:
+            send = _while_valid(scope, send)
+        await send_answer(response, scope, receive, send)
 
     def _find(self, scope: Scope) -> tuple[Route, dict[str, str]]:
         path = scope["path"]
         if path.startswith("/api/"):
             path = path.removesuffix("/")  # documented as `GET /` below /api/desktops
-        for pattern, methods in self._paths:
+        if methods := self._fixed.get(path):
+            return _choose(methods, scope), {}
+        for pattern, methods in self._patterns:
             if found := pattern.match(path):
                 return _choose(methods, scope), found.groupdict()
         if scope["type"] == "http" and not is_api(path):
@@ -157,8 +167,7 @@ class Routes:
         before = log.head
         response = await self._once_only(route, request, once)
         if response.status_code < 300 and route.answer.type is not None:
-            response.headers.setdefault("Mission-Control-Seq", str(before))
-            response.headers.setdefault("Mission-Control-Log", log.log_id)
+            state["fields"] += [(b"mission-control-seq", b"%d" % before), (b"mission-control-log", log.log_id.encode())]
         return response
 
     async def _once_only(self, route: Route, request: Request, once: Once | None) -> Response:
@@ -212,6 +221,8 @@ def _choose(methods: dict[str, Route], scope: Scope) -> Route:
             return methods["WEBSOCKET"]
         raise Refused(NOT_FOUND, kind="WebSocket", id=scope["path"][:200])
     method: str = scope["method"]
+    if method in methods and method != "WEBSOCKET":
+        return methods[method]
     allowed = [name for name in methods if name != "WEBSOCKET"]
     if "GET" in methods and not methods["GET"].streams:
         allowed.insert(1, "HEAD")
@@ -220,6 +231,19 @@ def _choose(methods: dict[str, Route], scope: Scope) -> Route:
     if method not in allowed:
         raise Refused(METHOD_NOT_ALLOWED, method=method[:20], allowed=", ".join(sorted(allowed)))
     return methods["GET" if method == "HEAD" else method]
+
+
+def _while_valid(scope: Scope, send: Send) -> Send:
+    """What is sent in pieces ends where the key or session does."""
+    services: Services = scope["state"]["services"]
+    principal: Principal | None = scope["state"]["principal"]
+
+    async def send_on(message: Message) -> None:
+        if message.get("more_body") and principal is not None and not services.control.access.is_valid(principal):
+            raise Ended
+        await send(message)
+
+    return send_on
 
 
 def _without_body(send: Send) -> Send:

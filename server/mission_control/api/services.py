@@ -80,9 +80,21 @@ def sees_addresses(connection: HTTPConnection) -> bool:
     return may(principal_of(connection).role, "administer")
 
 
+def header_of(connection: HTTPConnection, name: bytes) -> str | None:
+    """A header field of the request, the first of that name in lower case."""
+    value = connection.scope["state"]["headers"].get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def headers_of(connection: HTTPConnection, name: bytes) -> list[str]:
+    """All header fields of the request with a name in lower case."""
+    return [value.decode("latin-1") for given, value in connection.scope["headers"] if given == name]
+
+
 def visitor_of(connection: HTTPConnection) -> Visitor:
     """Where a request comes from."""
-    return Visitor(connection.client.host if connection.client else None, connection.headers.get("user-agent"))
+    client = connection.scope.get("client")
+    return Visitor(client[0] if client else None, header_of(connection, b"user-agent"))
 
 
 def is_encrypted(connection: HTTPConnection) -> bool:

@@ -31,8 +31,7 @@ class TaskView(Task, frozen=True, kw_only=True):
     @staticmethod
     def of(task: Task, output_bytes: int = 0, output_lines: int = 0) -> TaskView:
         """A task as it stands."""
-        facts = {name: getattr(task, name) for name in Task.__struct_fields__}
-        return TaskView(**facts, output_bytes=output_bytes, output_lines=output_lines)
+        return TaskView(**msgspec.structs.asdict(task), output_bytes=output_bytes, output_lines=output_lines)
 
     @staticmethod
     def of_row(row: tuple[bytes, int | None, int | None]) -> TaskView:
@@ -55,7 +54,7 @@ class DesktopView(Desktop, frozen=True, kw_only=True):
     @staticmethod
     def of(desktop: Desktop, metrics: Metrics | None) -> DesktopView:
         """A desktop as it stands."""
-        return DesktopView(**{name: getattr(desktop, name) for name in Desktop.__struct_fields__}, metrics=metrics)
+        return DesktopView(**msgspec.structs.asdict(desktop), metrics=metrics)
 
 
 class CheckView(Value, frozen=True, kw_only=True):

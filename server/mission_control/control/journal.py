@@ -45,6 +45,7 @@ class Journal:
         self.log = log
         self._clock_us = clock_us
         self._entropy = entropy
+        self._entropy_of_ids = _pieces(entropy, ENTROPY_BYTES)
         self._finished: OrderedDict[str, None] = OrderedDict()  # in memory as on the disk: may be let go of
         self._stale = True
         self._voids = 0  # how often what was decided turned out void
@@ -73,7 +74,7 @@ class Journal:
 
     def new_id(self, prefix: str, index: int = 0) -> str:
         """A new id; `index` keeps the order of ids that are made together."""
-        return make_id(prefix, self._clock_us() + index, self._entropy(ENTROPY_BYTES))
+        return make_id(prefix, self._clock_us() + index, next(self._entropy_of_ids))
 
     def entropy(self, size: int) -> bytes:
         """Random bytes for keys and tokens."""
@@ -159,7 +160,9 @@ class Journal:
             except Exception:
                 self._void()  # a mistake of ours, such as what cannot be encoded: the memory must not keep it
                 raise
-            appended.add_done_callback(lambda done: self._settled(rows) if done.exception() is None else None)
+            finished = [row for row in rows if isinstance(row, Task) and row.status not in OPEN]
+            if finished:
+                appended.add_done_callback(lambda done: self._settled(finished) if done.exception() is None else None)
             self._newest = appended
             for listener in self._listeners:
                 listener(events)
@@ -193,11 +196,11 @@ class Journal:
                     pass
         return tuple(changed.values())
 
-    def _settled(self, rows: Iterable[Row]) -> None:
+    def _settled(self, finished: Iterable[Task]) -> None:
         """These are on the disk now."""
-        for row in rows:
-            if isinstance(row, Task) and row.status not in OPEN and self.state.tasks.get(row.id) is row:
-                self._finished[row.id] = None
+        for task in finished:
+            if self.state.tasks.get(task.id) is task:
+                self._finished[task.id] = None
         self._let_go()
 
     def _take_back(self, tasks: Iterable[Task]) -> None:
@@ -257,6 +260,14 @@ def open_journal(
 ) -> Journal:
     """The journal of a log, with this machine's clock and randomness."""
     return Journal(log, clock_us, entropy)
+
+
+def _pieces(entropy: Callable[[int], bytes], size: int) -> Generator[bytes]:
+    """Random bytes, piece by piece, for which the system is asked now and then."""
+    while True:
+        pool = entropy(256 * size)
+        for at in range(0, len(pool), size):
+            yield pool[at : at + size]
 
 
 async def until_taken(change: Callable[[], Awaitable[T]]) -> T:

@@ -77,18 +77,20 @@ class Tasks:
             raise invalid_fields(errors)
         now, batch_id = self._journal.now(), self._journal.new_id("batch") if batch else None
         events: list[Event] = []
+        started: list[Event] = []
         ids: list[str] = []
+        waiting: Counter[str] | None = None
         for index, one in enumerate(new):
             ids.append(self._journal.new_id("task", index))
-            created = tasks.create(one, id=ids[-1], at=now, actor=actor, batch_id=batch_id)
-            events += created
-        waiting = self._waiting() if any(one.run for one in new) else Counter[str]()
-        for one, event in zip(new, tuple(events), strict=True):
+            (created,) = tasks.create(one, id=ids[-1], at=now, actor=actor, batch_id=batch_id)
+            events.append(created)
             if one.run:
+                waiting = self._waiting() if waiting is None else waiting
                 self._refuse_run(state.desktops[one.desktop_id], one.type, waiting)
-                created = State().apply(event)
-                assert isinstance(created, Task)
-                events += tasks.run(created, at=now)
+                task = State().apply(created)
+                assert isinstance(task, Task)
+                started += tasks.run(task, at=now)
+        events += started
         result: list[Task] = []
 
         def before_append() -> Statement | None:

@@ -49,8 +49,9 @@ def evolve(entity: E, event: Event) -> E:
     return msgspec.structs.replace(entity, **changes)
 
 
-def _created(kind: type[E], event: Event, id: str) -> E:
-    return kind(id=id, **{name: getattr(event, name) for name in _shared(type(event), kind)})
+def _created(kind: type[E], event: Event, id_field: str) -> E:
+    facts = msgspec.structs.asdict(event)
+    return kind(id=facts.pop(id_field), **facts)
 
 
 @dataclass
@@ -69,13 +70,13 @@ class State:
         """Take in one event; the object that it made or changed, or None when it changed none."""
         match event:
             case TaskCreated(task_id=id):
-                self.tasks[id] = entity = _created(Task, event, id)
+                self.tasks[id] = entity = _created(Task, event, "task_id")
             case ApprovalCreated(approval_id=id) | ApprovalResolved(approval_id=id):
-                self.approvals[id] = entity = _created(Approval, event, id)
+                self.approvals[id] = entity = _created(Approval, event, "approval_id")
             case DesktopCreated(desktop_id=id):
-                self.desktops[id] = entity = _created(Desktop, event, id)
+                self.desktops[id] = entity = _created(Desktop, event, "desktop_id")
             case KeyCreated(key_id=id):
-                self.keys[id] = entity = _created(Key, event, id)
+                self.keys[id] = entity = _created(Key, event, "key_id")
             case KeyRevoked(key_id=id):
                 self.keys[id] = entity = evolve(self.keys[id], event)
             case SecretCreated(secret_name=name) | SecretUpdated(secret_name=name):
@@ -85,7 +86,7 @@ class State:
                 del self.secrets[name]
                 return None
             case KnownHostAdded(known_host_id=id):
-                self.known_hosts[id] = entity = _created(KnownHost, event, id)
+                self.known_hosts[id] = entity = _created(KnownHost, event, "known_host_id")
             case KnownHostRemoved(known_host_id=id):
                 del self.known_hosts[id]
                 return None

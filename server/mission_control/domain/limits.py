@@ -44,7 +44,7 @@ RUN_WAITING_BYTES_MAX = 1024 * 1024  # output of one run that waits for the writ
 RUN_WAITING_BYTES_SHARED = 256 * 1024  # the same while other runs are under way: what a quiet line has to wait for
 TRANSACTION_BYTES_MAX = 512 * 1024  # output of several runs in one transaction; a quiet line waits for about twice this
 REMOVED_BYTES_MAX = 1024 * 1024  # of output cleared in one transaction; state that comes meanwhile waits for that
-CHECKPOINT_BYTES = 4 * 1024 * 1024  # written between two checkpoints: small steps, between transactions
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # counted between two checkpoints: small steps, between transactions
 OUTPUT_FREE_BYTES_MIN = 256 * 1024 * 1024  # below this free disk, output waits on the desktops
 STATE_FREE_BYTES_MIN = 16 * 1024 * 1024  # below this free disk, every change is refused
 

@@ -15,8 +15,8 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 
 
-class Value(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An immutable value, camelCase on the wire."""
+class Value(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """An immutable value, camelCase on the wire. None is part of a cycle, so the collector does not look at them."""
 
 
 JOINERS = "\u200c\u200d"

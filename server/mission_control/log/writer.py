@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import re
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -39,6 +40,7 @@ _NOTHING_CHANGED = "Nothing was changed."
 _OUTCOME_UNKNOWN = "Whether this was recorded shows when the server is back."
 
 ROWS_MAX = 64  # in one statement
+COMMIT_BYTES = 26 * 1024  # what a commit counts beside its events until the next checkpoint: see `Writer._end`
 TRANSACTION = "transaction"  # what `WritingConnection` executes in place of a statement
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -62,7 +64,7 @@ class _Waiting(NamedTuple):
 
 
 class WritingConnection(sqlite3.Connection):
-    """Also takes a whole transaction as one call: `execute(TRANSACTION, [(statement, rows), …])`.
+    """Also takes a whole transaction as one call: `execute(TRANSACTION, commit)`.
 
     aiosqlite carries each call to the connection's thread and its end back to the loop, which under load comes to it
     late: a commit in one call waits for that once. The first change begins the transaction.
@@ -71,19 +73,22 @@ class WritingConnection(sqlite3.Connection):
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql is not TRANSACTION:
             return super().execute(sql, parameters)
-        for statement, rows in cast(list[tuple[str, Iterable[Sequence[Any]]]], parameters):
+        commit = cast(_Commit, parameters)
+        for statement, rows in commit.statements():
             waiting = list(rows)
             while waiting:
                 # Each call gives the interpreter away and waits to have it back: a call for many rows waits once.
-                count = 1 << min(len(waiting), ROWS_MAX).bit_length() - 1
-                super().execute(_repeated(statement, count), [value for row in waiting[:count] for value in row])
+                count = min(len(waiting), ROWS_MAX)
+                super().execute(_repeated(statement, count), list(itertools.chain.from_iterable(waiting[:count])))
                 del waiting[:count]
-        return super().execute("commit" if self.in_transaction else "select 1")  # where nothing changed
+        self.commit()
+        commit.is_durable = True
+        return self.cursor()
 
 
 @cache
 def _repeated(statement: str, count: int) -> str:
-    """The statement for so many rows, a power of two: few texts, which SQLite then has to read once."""
+    """The statement for so many rows."""
     if count == 1:
         return statement
     before, values, after = re.split(r"(\([?, ]+\))", statement)
@@ -105,6 +110,22 @@ class _Rows:
             raw = msgspec.Raw(actor)
             self.chain = link(self.chain, seq, at_us, type, entity, task_id, desktop_id, raw, digest)
             yield seq, at_us, type, entity, task_id, desktop_id, actor.decode(), body, digest, self.chain
+
+
+class _Commit:
+    """A group on its way to the disk. The thread that writes it says when it is there, ahead of the loop's news."""
+
+    def __init__(self, group: list[_Waiting], events: list[StoredEvent], rows: _Rows) -> None:
+        self.group = group
+        self.events = events
+        self.rows = rows
+        self.is_durable = False
+
+    def statements(self) -> list[tuple[str, Iterable[Sequence[Any]]]]:
+        """What it executes, each with its rows; for the thread that writes them."""
+        changed = upserts(row for waiting in self.group for row in waiting.batch.rows)
+        beside = [(beside.sql, (beside.parameters,)) for waiting in self.group for beside in waiting.batch.beside]
+        return [(_INSERT, self.rows), *changed.items(), *beside]
 
 
 class Writer:
@@ -130,6 +151,8 @@ class Writer:
         self._state: deque[_Waiting] = deque()
         self._output: OrderedDict[str, deque[_Waiting]] = OrderedDict()
         self._wake = asyncio.Event()
+        self._commit: _Commit | None = None  # the one under way
+        self._news: asyncio.Future[Any] | None = None  # of its end, as the loop hears of it
         self._closing = False
         self._broken: LogBroken | None = None
         self._failure: str | None = None  # why the last commit failed, until one succeeds
@@ -142,6 +165,7 @@ class Writer:
 
         Raises what encoding raises, for what no JSON can carry: that fails its own caller and nobody else.
         """
+        self._go_on()
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         bodies = [_encode(event) for event in batch.events]
         waiting = _Waiting(batch, _encode(batch.actor), bodies, sum(map(len, bodies)) + batch.beside_bytes, done)
@@ -158,7 +182,6 @@ class Writer:
 
     async def run(self) -> None:
         """Write until `close`, then what is still waiting. Raises LogBroken."""
-        group: list[_Waiting] = []
         try:
             while True:
                 with anyio.move_on_after(PROBE_SECONDS if self._failure else None):
@@ -167,12 +190,17 @@ class Writer:
                     self._probe()
                 await asyncio.sleep(0)  # whoever is about to give something in this moment is taken along
                 self._wake.clear()
-                while group := self._take():
-                    await self._commit(group)
+                self._begin()
+                while self._commit is not None:
+                    await self._see_through(self._commit)
+                    if self._since_checkpoint > limits.CHECKPOINT_BYTES:
+                        await self._checkpoint()
+                    self._begin()
                 if self._closing:
                     return
         finally:  # whatever ends the writer, nobody is left waiting
             self._closing = True
+            group = self._commit.group if self._commit else []
             self._refuse([*group, *self._take_all()], f"the writer has ended. {_OUTCOME_UNKNOWN}")
 
     def _probe(self) -> None:
@@ -218,25 +246,53 @@ class Writer:
                 del self._output[run]
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> None:
-        group = self._refuse_when_full(group)
-        if not group:
+    def _begin(self) -> None:
+        """Begin the next commit, if there is something to commit and nothing stands before it."""
+        while self._commit is None and self._since_checkpoint <= limits.CHECKPOINT_BYTES and (group := self._take()):
+            if group := self._refuse_when_full(group):
+                self._start(group)
+
+    def _go_on(self) -> None:
+        """Begin the next commit as soon as one is durable: the loop has its news late where it has much to do.
+
+        Refuses nobody: whoever is about to give something has decided already.
+        """
+        if self._commit is None or not self._commit.is_durable:
             return
-        events, rows = self._number(group)
+        self._end(self._commit)
+        is_free = self._since_checkpoint <= limits.CHECKPOINT_BYTES and self._shortage() is None
+        if is_free and (group := self._take()):
+            self._start(group)
+
+    def _start(self, group: list[_Waiting]) -> None:
+        self._commit = _Commit(group, *self._number(group))
+        self._news = _begun(self._database.execute(TRANSACTION, self._commit))
+
+    async def _see_through(self, commit: _Commit) -> None:
+        """Wait for the end of a commit, whoever sees it first."""
+        news = self._news
+        assert news is not None, "a commit is under way"
+        await asyncio.wait((news,))
         try:
-            await self._transact(group, rows)
+            news.result()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told, and `_fail` judges it
-            await self._fail(group, error)
-            return
-        self._head, self._chain = (events[-1].seq if events else self._head), rows.chain
+            await self._fail(commit.group, error)
+            self._commit = None
+        if self._commit is commit:
+            self._end(commit)
+
+    def _end(self, commit: _Commit) -> None:
+        """It is durable: readers and those who wait are told."""
+        self._commit = None
+        group, events = commit.group, commit.events
+        self._head, self._chain = (events[-1].seq if events else self._head), commit.rows.chain
         self._commits += 1
         self._failure = None
         self._publish(events)
         self._answer(group)
-        self._since_checkpoint += sum(waiting.size for waiting in group) + 512 * len(events)
-        if self._since_checkpoint > limits.CHECKPOINT_BYTES:
-            self._since_checkpoint = 0
-            await self._checkpoint()
+        # A commit of one event writes 13 pages to the WAL, 208 KiB. They are nearly the same ones each time, and a
+        # checkpoint takes each page once: so an eighth of them counts, and the WAL stays at some 40 MiB.
+        self._since_checkpoint += COMMIT_BYTES + sum(waiting.size for waiting in group) + 512 * len(events)
 
     def _number(self, group: list[_Waiting]) -> tuple[list[StoredEvent], _Rows]:
         """Give every event of the group its seq."""
@@ -251,11 +307,6 @@ class Writer:
                 events.append(StoredEvent(seq, at_us, event.TYPE, task_id, desktop_id, actor, body))
                 entities.append(entity)
         return events, _Rows(events, entities, self._chain)
-
-    async def _transact(self, group: list[_Waiting], rows: _Rows) -> None:
-        changed = upserts(row for waiting in group for row in waiting.batch.rows)
-        beside = [(beside.sql, (beside.parameters,)) for waiting in group for beside in waiting.batch.beside]
-        await self._database.execute(TRANSACTION, [(_INSERT, rows), *changed.items(), *beside])
 
     def _answer(self, group: list[_Waiting]) -> None:
         last = self._head - sum(len(waiting.bodies) for waiting in group)
@@ -325,11 +376,22 @@ class Writer:
         return taken
 
     async def _checkpoint(self) -> None:
+        self._since_checkpoint = 0
         try:
             # To its last row: what is still being read would stand in the way of the next commit.
             await self._database.execute_fetchall("pragma wal_checkpoint(passive)")
         except sqlite3.Error as error:  # what is in the WAL stays safe there; the next step tries again
             _logger.warning("checkpoint failed", error=str(error))
+
+
+def _begun(call: Awaitable[Any]) -> asyncio.Future[Any]:
+    """Give a call to the connection's thread now, and not when the loop comes to it; its outcome."""
+    try:
+        outcome: asyncio.Future[Any] = next(call.__await__())
+    except Exception as error:  # noqa: BLE001 - such as a closed connection: `run` hears of it as of any other failure
+        outcome = asyncio.get_running_loop().create_future()
+        outcome.set_exception(error)
+    return outcome
 
 
 def _breaks(error: Exception) -> bool:
