@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_VALUE_RE,
     STATUS_LINE,
@@ -21,6 +20,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from .connections import CUT, reset
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 
 HEAD_SECONDS = 10.0  # for the request line and all header fields
 REST_SECONDS = 10.0  # for a body that nobody reads, behind an answer that was given already
