@@ -102,3 +102,15 @@ async def test_a_phone_on_its_side_shows_the_end_too(end: str, tmp_path: Path):
         async with signed_in(browser, server.link, size=ASIDE, touch=True) as page:
             await show(page, server, task)
             await expect(page.get_by_text("line 1000", exact=True)).to_be_in_viewport(ratio=1)
+
+
+async def test_the_overview_is_no_wider_than_the_screen_whatever_fails(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        await server.ended((await server.run(f"false {'with-many-arguments ' * 12}"))["id"])
+        async with signed_in(browser, server.link, size=PHONE, touch=True) as page:
+            await page.goto(f"{server.url}/overview")
+            failing = page.get_by_role("region", name="Fails most often")
+            await expect(failing.get_by_role("listitem")).to_have_count(1)
+            box = await failing.bounding_box()
+            assert box and box["x"] + box["width"] <= PHONE[0], box
