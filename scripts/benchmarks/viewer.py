@@ -77,18 +77,6 @@ XTERM_PAGE = """<!doctype html><html><head><link rel="stylesheet" href="/bench/x
 </script></body></html>"""
 
 
-def renderers() -> set[int]:
-    """The processes of pages, of any browser here."""
-    found: set[int] = set()
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and b"--type=renderer" in (process / "cmdline").read_bytes():
-                found.add(int(process.name))
-        except OSError:
-            pass  # it has just ended
-    return found
-
-
 def _resident_mb(pid: int) -> float:
     try:
         return Process(pid).resident_mb
@@ -99,13 +87,16 @@ def _resident_mb(pid: int) -> float:
 class Tab:
     """A page and what it costs."""
 
-    def __init__(self, page: Page, others: set[int]) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self._others = others
 
     async def resident_mb(self) -> float:
         """Of the largest page process that this browser has."""
-        return max(map(_resident_mb, renderers() - self._others))
+        assert self.page.context.browser
+        session = await self.page.context.browser.new_browser_cdp_session()
+        processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+        await session.detach()
+        return max(_resident_mb(one["id"]) for one in processes if one["type"] == "renderer")
 
     async def heap_mb(self) -> float:
         """What JavaScript holds."""
@@ -137,7 +128,6 @@ class Tab:
 @asynccontextmanager
 async def open_tab(site: Site, density: int = 1) -> AsyncGenerator[Tab]:
     """A signed-in page in a browser of its own, whose screen has this pixel density for real."""
-    others = renderers()
     async with async_playwright() as playwright:
         size = "{width},{height}".format_map(SCREEN)
         flags = [*FLAGS, f"--force-device-scale-factor={density}", f"--window-size={size}"]
@@ -149,7 +139,7 @@ async def open_tab(site: Site, density: int = 1) -> AsyncGenerator[Tab]:
             link = (await site.server.local("POST", "/api/auth/links")).json()["url"]
             await page.goto(link)
             await page.get_by_role("button", name="New Task").first.wait_for()
-            yield Tab(page, others)
+            yield Tab(page)
         finally:
             await browser.close()
 

@@ -327,3 +327,23 @@ async def test_the_overview_says_what_fails_most_often(tmp_path: Path):
         assert [(each["content"], each["count"]) for each in failing] == [("make", 2), ("deploy", 1)]
         assert failing[0]["taskId"] == task.id
         assert failing[0]["type"] == "command"
+
+
+async def test_tasks_of_the_same_content_are_listed_by_one_of_them(tmp_path: Path):
+    async with open_api(tmp_path) as api:
+        desktop = await api.running_desktop()
+        made = [
+            await api.finished(desktop, exit_code=1, content=content)
+            for content in ("make", "MAKE", "make all", "make", f"make\n{'x' * 3000}")
+        ]
+
+        async def same_as(id: str, **more: str) -> list[str]:
+            answer = await api.get("/tasks", params={"sameAs": id, **more})
+            assert answer.headers["mission-control-total"] == str(len(answer.json()))
+            return [each["id"] for each in answer.json()]
+
+        for order in ("created", "ended"):
+            assert await same_as(made[0].id, order=order) == [made[3].id, made[0].id]
+            assert await same_as(made[4].id, order=order) == [made[4].id]
+        assert await same_as(made[0].id, status="failed", order="ended") == [made[3].id, made[0].id]
+        assert await same_as("task_unknown") == []

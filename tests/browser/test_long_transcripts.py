@@ -1,6 +1,7 @@
 """Hours of an agent's work on one page: read from either end, with only a part of it drawn."""
 
 import json
+import re
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -60,3 +61,17 @@ async def test_a_long_transcript_opens_at_its_end_and_is_read_from_either(tmp_pa
             await page.keyboard.press("Home")
             await page.get_by_role("button", name="To the end").click()
             await expect(output.get_by_text("All of it is made.")).to_be_in_viewport()
+
+            await output.evaluate("it => { it.scrollTop = it.scrollHeight / 2 }")  # the scroll bar is that of the whole
+            middle = output.get_by_text(re.compile(r"^make part-(2[89]|3[01])\d$")).nth(5)
+            await expect(middle).to_be_visible()
+            assert await output.locator("details").count() < 200, "most of it is not drawn"
+            said = (await middle.inner_text()).replace("make part-", "made ")
+            answered = output.get_by_text(said, exact=True)
+            await middle.click()
+            await expect(answered).to_be_visible()
+            await output.focus()
+            await page.keyboard.press("End")
+            await expect(answered).to_have_count(0)
+            await output.evaluate("it => { it.scrollTop = it.scrollHeight / 2 }")
+            await expect(answered).to_be_visible()  # it stayed open

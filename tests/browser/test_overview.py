@@ -27,7 +27,7 @@ async def write_days(data: Path) -> None:
             (74, 2, "make old --broken", 2),
             (5, 4, "npm ci && npm test", 0),
             (4, 3, "docker build .", 1),
-            (3, 2, "pytest -x", 1),
+            (3, 2, "docker build . --push", 1),  # not the same as what it begins with
             (3, 1, "rsync dist/ web:", 0),
         ):
             past.clock.now_us = now - hours * HOUR_US

@@ -108,6 +108,25 @@ async def test_a_part_of_the_dashboard_that_does_not_come_is_said_and_can_be_tri
             complaints.forget("ERR_CONNECTION_RESET", "Failed to load resource")
 
 
+async def test_activity_that_did_not_come_is_there_with_the_next_press(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        async with open_page(browser) as (page, complaints):
+            part = re.compile(r"/assets/Activity-.*\.js")
+            await page.route(part, lambda route: route.abort("connectionreset"))
+            await page.goto(server.link)
+            await live(page)
+            show = page.get_by_role("button", name="Show activity")
+            await show.click()
+            missing = page.get_by_role("alert").filter(has_text="A part of the dashboard could not be loaded")
+            await expect(missing).to_be_visible()
+            await expect(show).to_have_attribute("aria-expanded", "false")
+            await page.unroute(part)
+            await show.click()
+            await expect(page.get_by_role("complementary", name="Activity")).to_be_visible()
+            complaints.forget("ERR_CONNECTION_RESET", "Failed to load resource")
+
+
 async def test_an_upgraded_server_is_said_and_the_page_is_not_reloaded_by_itself(tmp_path: Path):
     data, newer = tmp_path / "data", tmp_path / "newer"
     newer.mkdir()

@@ -24,6 +24,8 @@ FILTERS = {
     "everything": TaskFilter(("done",), "desk_1", "command", "batch_1", "web", "deploy"),
     "what is in reach": TaskFilter(reach=REACH),
     "text": TaskFilter(text="deploy", label="web", type="prompt"),
+    "the same": TaskFilter(same_as="task_1"),
+    "the same in reach": TaskFilter(same_as="task_1", reach=REACH),
     "author": TaskFilter(created_by="key_1"),
     "time": TaskFilter(statuses=("failed",), since_us=1_000, until_us=2_000),
 }

@@ -35,8 +35,9 @@ class NoQuery(Value, frozen=True, forbid_unknown_fields=True):
 class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     """Which tasks, in which order; `before` is the id of the last task of the page before.
 
-    `q` is looked for in content, title and labels without regard to case, and may be a whole id. `since` and `until`
-    are RFC 3339 times: of the end with `order=ended`, else of the creation; `until` itself is left out.
+    `q` is looked for in content, title and labels without regard to case, and may be a whole id; `sameAs` is the id of
+    a task, for those of its type whose content begins as its does. `since` and `until` are RFC 3339 times: of the end
+    with `order=ended`, else of the creation; `until` itself is left out.
     """
 
     status: tuple[TaskStatus, ...] = ()
@@ -45,6 +46,7 @@ class TasksQuery(Value, frozen=True, forbid_unknown_fields=True):
     batch_id: Text | None = None
     label: Text | None = None
     q: Text | None = None
+    same_as: Text | None = None
     created_by: Text | None = None
     since: Text | None = None
     until: Text | None = None

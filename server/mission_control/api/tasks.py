@@ -46,6 +46,7 @@ async def list_tasks(request: Request) -> Response:
         query.batch_id,
         query.label,
         query.q,
+        query.same_as,
         query.created_by,
         _moment("/since", query.since),
         _moment("/until", query.until),

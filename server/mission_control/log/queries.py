@@ -48,6 +48,7 @@ class TaskFilter(NamedTuple):
     batch_id: str | None = None
     label: str | None = None
     text: str | None = None  # in content, title or a label, without regard to case; or the whole id
+    same_as: str | None = None  # a task's id: of its type, and their content begins as its does
     created_by: str | None = None  # an actor's id
     since_us: int | None = None  # created, or ended in the order `ended`: from here on
     until_us: int | None = None  # and before here
@@ -64,6 +65,7 @@ class _Where(NamedTuple):
 
 _WORDS = "instr(words, lower(?)) > 0"
 _LONG = "is_long and instr(lower(json_extract(cast(doc as text), '$.content')), lower(?)) > 0"
+_BEGINNING = "substr(json_extract(cast(doc as text), '$.content'), 1, 300)"  # by which contents are told apart
 _LABELLED = "instr(labels, ?) > 0"  # a label as JSON, among labels as JSON
 
 
@@ -91,6 +93,13 @@ def _searched(wanted: TaskFilter) -> list[tuple[str, tuple[object, ...]]]:
         texts = sorted({wanted.text.lower(), wanted.text.upper()})  # SQLite's lower() leaves what is not ASCII alone
         anywhere = [condition for condition in (_WORDS, f"({_LONG})") for _ in texts]
         found.append((f"({' or '.join(anywhere)} or id = ?)", (*texts, *texts, wanted.text)))
+    if wanted.same_as is not None:
+        within, listed = _and_within(wanted.reach)
+        of_it = f"(select {{}} from tasks where id = ?{within})"
+        its = (wanted.same_as, *listed)
+        # What its words do not have needs no look at its document.
+        same = f"instr(words, {of_it.format(f'lower({_BEGINNING})')}) > 0 and {_BEGINNING} = {of_it.format(_BEGINNING)}"
+        found.append((f"type = {of_it.format('type')} and {same}", its * 3))
     if wanted.created_by is not None:
         found.append(("created_by = ?", (wanted.created_by,)))
     return found
@@ -527,9 +536,8 @@ def failing_since(since: str, limit: int, reach: Reach = None) -> Query:
     Of at most the newest `SAMPLED_MAX` failures: what fails now is of interest, and the cost does not grow.
     """
     newest, parameters = _newest_ended("failed", since, reach)
-    content = "substr(json_extract(cast(doc as text), '$.content'), 1, 300)"
     return Query(
-        f"select {content}, type, count(*), max(id), max(ended_at) from ({newest})"
+        f"select {_BEGINNING}, type, count(*), max(id), max(ended_at) from ({newest})"
         " group by 1, 2 order by 3 desc, 5 desc limit ?",
         (*parameters, limit),
         ("tasks_by_end",),

@@ -1,4 +1,5 @@
 // How a desktop is reached, as people type it: what is missing, what the server is told, and where its answer belongs.
+import { type Problems, partOf } from '../../lib/api/errors';
 import type { AuthInput, AuthKind, Ssh } from '../../lib/api/types';
 import { addressOf, readAddress } from './address';
 
@@ -14,9 +15,6 @@ export interface SshDraft {
   hostAuthority: string;
 }
 
-/** By JSON pointer, as the server says it. */
-export type SshProblems = Record<string, string>;
-
 export function draftOf(ssh?: Ssh): SshDraft {
   return {
     address: ssh ? addressOf(ssh) : '',
@@ -30,8 +28,8 @@ export function draftOf(ssh?: Ssh): SshDraft {
 }
 
 /** What the server would not have to be asked for. */
-export function problemsOf({ address, kind, secret }: SshDraft): SshProblems {
-  const problems: SshProblems = {};
+export function problemsOf({ address, kind, secret }: SshDraft): Problems {
+  const problems: Problems = {};
   const read = readAddress(address);
   if (typeof read === 'string') problems['/ssh/host'] = read;
   if (kind === 'key' && !secret.trim()) problems['/ssh/auth'] = 'Paste the private key.';
@@ -71,6 +69,16 @@ export function publicKeyIn(text: string): string {
   return type ? `${type} ${key}` : text.trim();
 }
 
+/** The fields below, by JSON pointer. */
+export const SSH_FIELDS = [
+  '/ssh/host',
+  '/ssh/auth',
+  '/ssh/auth/passphrase',
+  '/ssh/auth/certificate',
+  '/ssh/jump',
+  '/ssh/hostAuthority',
+] as const;
+
 /** The field that an error of the server belongs to. */
 export function fieldOf(pointer: string): string {
   if (pointer.startsWith('/ssh/auth/certificate')) return '/ssh/auth/certificate';
@@ -79,7 +87,7 @@ export function fieldOf(pointer: string): string {
   if (pointer.startsWith('/ssh/hostAuthority')) return '/ssh/hostAuthority';
   if (pointer.startsWith('/ssh/jump')) return '/ssh/jump';
   if (pointer.startsWith('/ssh')) return '/ssh/host';
-  return `/${pointer.split('/')[1]}`;
+  return partOf(pointer);
 }
 
 /** Whether somebody has said how its host proves that it is the one. */

@@ -51,10 +51,10 @@ export function meanSeries(
 }
 
 /** The list behind a figure of what ended. */
-export function endedLink(facts: { status?: Outcome; since: number; until?: number; q?: string }): string {
+export function endedLink(facts: { status?: Outcome; since: number; until?: number; sameAs?: string }): string {
   const params = new URLSearchParams({ order: 'ended', since: new Date(facts.since).toISOString() });
   if (facts.until !== undefined) params.set('until', new Date(facts.until).toISOString());
   params.set('status', facts.status ?? OUTCOMES.join(','));
-  if (facts.q) params.set('q', facts.q);
+  if (facts.sameAs) params.set('same', facts.sameAs);
   return `/search?${params}`;
 }

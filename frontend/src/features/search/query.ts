@@ -10,6 +10,8 @@ export interface Search {
   desktopId: string;
   label: string;
   batchId: string;
+  /** Id of a task: those that ask the same. */
+  sameAs: string;
   isMine: boolean;
   /** RFC 3339, or a span back from now such as `24h`. */
   since: string;
@@ -36,6 +38,7 @@ export function searchOf(params: URLSearchParams): Search {
     desktopId: read('desktop'),
     label: read('label'),
     batchId: read('batch'),
+    sameAs: read('same'),
     isMine: read('mine') === '1',
     since: read('since'),
     until: read('until'),
@@ -55,6 +58,7 @@ export function queryOf(search: Search, me: string | null, now: number): Query {
     desktopId: search.desktopId,
     label: search.label,
     batchId: search.batchId,
+    sameAs: search.sameAs,
     createdBy: search.isMine ? me : '',
     since: span ? new Date(now - span.ms).toISOString() : search.since,
     until: search.until,
@@ -70,6 +74,7 @@ export const isNarrowed = (search: Search): boolean =>
     search.desktopId ||
     search.label ||
     search.batchId ||
+    search.sameAs ||
     search.isMine ||
     search.since ||
     search.until

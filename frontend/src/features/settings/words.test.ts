@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { browserName, knownHostOf, wordsOf } from './words';
+import { browserName, knownHostOf } from './words';
 
 describe('a browser', () => {
   it.each([
@@ -21,8 +21,6 @@ describe('a browser', () => {
     ['', 'A program'],
   ])('is told in a few words: %s', (userAgent, name) => expect(browserName(userAgent)).toBe(name));
 });
-
-it('words with commas between are taken once each', () => expect(wordsOf(' web, db ,,web ')).toEqual(['web', 'db']));
 
 describe('a line of known_hosts', () => {
   it.each([

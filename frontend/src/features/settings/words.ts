@@ -1,10 +1,5 @@
 // Small words of the settings. Pure.
 
-/** What people type with commas between: each once, without blanks around. */
-export function wordsOf(text: string): string[] {
-  return [...new Set(text.split(',').map((word) => word.trim()))].filter(Boolean);
-}
-
 /** The parts of a line of known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), or of a .pub file, which is only a key. */
 export function knownHostOf(text: string): {
   marker?: 'cert-authority' | 'revoked';

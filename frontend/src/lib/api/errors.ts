@@ -16,11 +16,6 @@ export class ProblemError extends Error {
   get code(): string {
     return this.problem.code;
   }
-
-  /** What the server said about one field of the body, by JSON pointer (`/desktopId`), or null. */
-  at(pointer: string): string | null {
-    return this.problem.errors?.find((error) => error.pointer === pointer)?.message ?? null;
-  }
 }
 
 export function asProblem(error: unknown): Problem {
@@ -34,6 +29,30 @@ export function asProblem(error: unknown): Problem {
     code: 'client_error',
     detail: error instanceof Error ? error.message : String(error),
   };
+}
+
+/** What is wrong with a form: by JSON pointer of its fields, and at `''` what belongs to none of them. */
+export type Problems = Record<string, string>;
+
+/** The part of a body that a JSON pointer leads into: `/labels` for `/labels/2`. */
+export const partOf = (pointer: string): string => pointer.split('/', 2).join('/');
+
+/** Why a form was not taken. `fieldOf` says in which of its fields a part of the body is typed. */
+export function problemsIn(
+  error: unknown,
+  fields: readonly string[],
+  fieldOf: (pointer: string) => string = partOf,
+): Problems {
+  const { errors = [], detail } = asProblem(error);
+  const problems: Problems = {};
+  const others: string[] = [];
+  for (const { pointer, message } of errors) {
+    const field = fieldOf(pointer);
+    if (fields.includes(field)) problems[field] = problems[field] ? `${problems[field]} ${message}` : message;
+    else others.push(`${pointer.slice(1)}: ${message}`);
+  }
+  if (others.length > 0 || errors.length === 0) problems[''] = others.join(' ') || detail;
+  return problems;
 }
 
 export const unreachable = (): Problem => ({

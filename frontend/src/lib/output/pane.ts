@@ -15,6 +15,12 @@ import { Viewport } from './viewport';
 import { type Choice, includes, VisibleLines, WithContext } from './visible';
 
 export const ROW_HEIGHT_PX = 18; // as in output.css
+/** The box moves so many rows before all of them get another place in it. */
+const BOX_ROWS = 1024;
+/** Room for numbers while there are few lines: what is read does not move with every further digit. */
+const DIGITS_MIN = 5;
+/** Between a line's number and its text, in characters. */
+const GUTTER_COLUMNS = 3;
 const STATUS_INTERVAL_MS = 250;
 const SETTLE_MS = 200;
 const MARKS_PER_ROW_MAX = 200;
@@ -99,7 +105,13 @@ export class OutputPane {
     this.#box.className = 'output-box';
     this.#spacer.append(this.#box);
     scroller.append(this.#spacer);
-    this.#looks = { timeOf: null, expanded: new Set(), surface: this.#surface(), lossBefore: () => null };
+    this.#looks = {
+      timeOf: null,
+      expanded: new Set(),
+      digits: DIGITS_MIN,
+      surface: this.#surface(),
+      lossBefore: () => null,
+    };
     this.#rows = new Rows(this.#box, output.pages, this.#looks);
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(scroller);
@@ -485,6 +497,7 @@ export class OutputPane {
   #resized(): void {
     this.#view.setHeight(this.#scroller.clientHeight);
     this.#view.settled(this.#scroller.scrollTop);
+    this.#columns = -1;
     this.changed();
   }
 
@@ -610,6 +623,8 @@ export class OutputPane {
   #sync(): void {
     this.#matches?.sync(this.#output.pages.count);
     this.#view.setRows(this.#visible.count);
+    const digits = Math.max(DIGITS_MIN, `${this.#output.pages.count}`.length);
+    if (digits !== this.#looks.digits) this.#setLooks({ digits });
     // A link leads away from the end before it is known where that is.
     if (!this.#view.following && this.#countWhenLeft === 0) this.#countWhenLeft = this.#output.pages.count;
     if (this.#aim !== null) this.#goTo(this.#aim);
@@ -621,20 +636,26 @@ export class OutputPane {
   }
 
   #placeRows(first: number): void {
-    const offset = first * ROW_HEIGHT_PX - Math.round(this.#view.top);
+    // A row keeps its place in the box while it shows the same line, and the box moves; near, where floats are exact.
+    const base = first - (first % BOX_ROWS);
     this.#shown.forEach((row, index) => {
-      row.element.style.transform = `translateY(${offset + index * ROW_HEIGHT_PX}px)`;
+      const y = (first + index - base) * ROW_HEIGHT_PX;
+      if (row.y === y) return;
+      row.y = y;
+      row.element.style.top = `${y}px`;
     });
-    if (this.#columns === this.#rows.widest) return;
-    this.#columns = this.#rows.widest;
-    this.#spacer.style.minWidth = `calc(${this.#columns}ch + var(--output-gutter))`;
+    this.#box.style.transform = `translateY(${base * ROW_HEIGHT_PX - Math.round(this.#view.top)}px)`;
+    const columns = this.#looks.digits + GUTTER_COLUMNS + this.#rows.widest;
+    if (this.#columns === columns) return;
+    this.#columns = columns;
+    this.#spacer.style.minWidth = `${columns}ch`;
+    this.#scroller.classList.toggle('is-wide', this.#scroller.scrollWidth > this.#scroller.clientWidth);
   }
 
   #placeWrapped(): void {
     this.#spacer.style.minWidth = '';
     this.#shown.forEach((row, index) => {
       row.element.style.order = `${index}`;
-      row.element.style.transform = '';
     });
     const heightOfFirst = this.#shown[0]?.element.offsetHeight ?? 0;
     const offset = this.#view.wrappedOffset(heightOfFirst, this.#box.scrollHeight);

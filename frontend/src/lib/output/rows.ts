@@ -23,6 +23,8 @@ export interface Row {
   looks: Looks | null;
   /** Characters of the visible text that are shown. */
   length: number;
+  /** Where it stands in the box, in pixels. */
+  y: number;
 }
 
 /** What the rows show besides the lines themselves. A new object means that every row is written again. */
@@ -31,6 +33,8 @@ export interface Looks {
   timeOf: ((ms: number) => string) | null;
   /** Lines that are shown whole although they are long. */
   expanded: ReadonlySet<number>;
+  /** Characters of the longest line number. */
+  digits: number;
   /** Luminance of the surface that free colours have to stand out from. */
   surface: number;
   /** What is said of bytes that are missing right before a line, or null. */
@@ -54,6 +58,13 @@ export class Rows {
     this.#box = box;
     this.#pages = pages;
     this.#looks = looks;
+    // Where a number leads is said when somebody points at it: for each line that passes it would be work for nobody.
+    const lead = ({ target }: Event) => {
+      const row = this.rowOf(target as Node);
+      if (row && row.number === target) row.number.href = `#L${row.line + 1}`;
+    };
+    box.addEventListener('pointerover', lead);
+    box.addEventListener('pointerdown', lead);
   }
 
   setLooks(looks: Looks): void {
@@ -113,32 +124,33 @@ export class Rows {
     number.className = 'output-number';
     number.tabIndex = -1; // a million links in the way of Tab would help nobody
     number.draggable = false;
+    number.href = '#';
     time.className = 'output-time';
     text.className = 'output-text';
     element.hidden = true;
     element.append(number, time, text);
     this.#box.append(element);
-    return { element, number, time, text, line: -1, held: null, looks: null, length: 0 };
+    return { element, number, time, text, line: -1, held: null, looks: null, length: 0, y: 0 };
   }
 
   #write(row: Row, line: number, held: HeldLine | null): void {
     const isSame = row.line === line && row.looks === this.#looks && isSameText(row.held, held);
     if (isSame) return;
-    const { timeOf, expanded, lossBefore } = this.#looks;
+    const { timeOf, expanded, lossBefore, digits } = this.#looks;
     if (row.line !== line || row.looks !== this.#looks) {
-      row.number.textContent = `${line + 1}`;
-      row.number.href = `#L${line + 1}`;
-      const loss = lossBefore(line);
-      row.element.classList.toggle('is-after-loss', loss !== null);
-      row.number.title = loss ?? '';
+      setText(row.number, `${line + 1}`.padStart(digits));
+      const loss = lossBefore(line) ?? '';
+      row.element.classList.toggle('is-after-loss', loss !== '');
+      if (row.number.title !== loss) row.number.title = loss;
       row.element.hidden = false;
     }
     row.line = line;
     row.looks = this.#looks;
     row.held = held;
-    row.element.dataset.stream = held?.stream ?? '';
+    const stream = held?.stream ?? '';
+    if (row.element.dataset.stream !== stream) row.element.dataset.stream = stream;
     row.element.classList.toggle('is-missing', held === null);
-    row.time.textContent = timeOf === null || held === null ? '' : timeOf(held.ms);
+    setText(row.time, timeOf === null || held === null ? '' : timeOf(held.ms));
     row.time.hidden = timeOf === null;
     const limit = expanded.has(line) ? Number.POSITIVE_INFINITY : SHOWN_CHARACTERS_MAX;
     this.#writeText(row, held === null ? [] : ansi.spansOf(held.text, held.style), limit);
@@ -148,7 +160,7 @@ export class Rows {
     const only = spans[0];
     row.length = 0;
     if (spans.length <= 1 && (!only || (isBare(only) && only.text.length <= limit))) {
-      row.text.textContent = only?.text ?? '';
+      setText(row.text, only?.text ?? '');
       row.length = only?.text.length ?? 0;
     } else {
       const nodes: Node[] = [];
@@ -179,6 +191,13 @@ export class Rows {
     if (element instanceof HTMLAnchorElement) leadTo(element, span.link);
     return element;
   }
+}
+
+/** Change the text node that is there: thousands of new ones a second would be work for the collector. */
+function setText(element: HTMLElement, text: string): void {
+  const { firstChild, childNodes } = element;
+  if (childNodes.length !== 1 || !(firstChild instanceof Text)) element.textContent = text;
+  else if (firstChild.data !== text) firstChild.data = text;
 }
 
 function isBare(span: ansi.Span): boolean {

@@ -1,6 +1,8 @@
 // The New Task dialog's draft. It survives a closed dialog and a closed tab; a dialog opened with something in it
 // ("Use again", an example) leaves the kept draft alone.
+import type { Problems } from '../api/errors';
 import type { TaskInput, TaskType } from '../api/types';
+import { variablesOf, variablesText, wordsOf } from '../typed';
 import { readStored, writeStored } from './prefs.svelte';
 
 const KEY = 'mission-control:draft';
@@ -15,7 +17,7 @@ export interface Draft {
   labels: string;
   timeout: string;
   cwd: string;
-  /** One NAME=value a line. */
+  /** One NAME=value a line; a value of several in double quotes. */
   env: string;
   /** Names. */
   secrets: string[];
@@ -51,9 +53,7 @@ function draftOf(prefill: Prefill): Draft {
     labels: (prefill.labels ?? []).join(', '),
     timeout: prefill.timeoutSeconds ? String(prefill.timeoutSeconds) : '',
     cwd: prefill.cwd ?? '',
-    env: Object.entries(prefill.env ?? {})
-      .map(([name, value]) => `${name}=${value}`)
-      .join('\n'),
+    env: variablesText(prefill.env ?? {}),
     secrets: [...(prefill.secrets ?? [])],
   };
 }
@@ -85,11 +85,9 @@ class NewTask {
 
 export const newTask = new NewTask();
 
-export type DraftProblems = Record<string, string>;
-
 /** The draft as the body of a request, and what is wrong with it by JSON pointer. */
-export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; problems: DraftProblems } {
-  const problems: DraftProblems = {};
+export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; problems: Problems } {
+  const problems: Problems = {};
   const body: Omit<TaskInput, 'desktopId'> = { type: draft.type, content: draft.content };
   if (!draft.content.trim()) {
     problems['/content'] = draft.type === 'prompt' ? 'Say what the agent should do.' : 'Enter the command to run.';
@@ -97,11 +95,8 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
   if (!draft.desktopIds.length) problems['/desktopId'] = 'Choose the desktop that runs it.';
   if (draft.requiresApproval) body.requiresApproval = true;
   if (draft.title.trim()) body.title = draft.title.trim();
-  const labels = draft.labels
-    .split(/[,\n]/)
-    .map((label) => label.trim())
-    .filter(Boolean);
-  if (labels.length) body.labels = [...new Set(labels)];
+  const labels = wordsOf(draft.labels);
+  if (labels.length) body.labels = labels;
   if (draft.timeout.trim()) {
     const seconds = secondsOf(draft.timeout);
     if (seconds === null) problems['/timeoutSeconds'] = 'A number of seconds, or for instance 10m or 2h.';
@@ -110,14 +105,9 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
   // The rest belongs to commands; a draft keeps it while it is a prompt.
   if (draft.type === 'prompt') return { body, problems };
   if (draft.cwd.trim()) body.cwd = draft.cwd.trim();
-  const env: Record<string, string> = {};
-  for (const line of draft.env.split('\n')) {
-    if (!line.trim()) continue;
-    const found = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line);
-    if (found?.[1]) env[found[1]] = found[2] ?? '';
-    else problems['/env'] = `“${line.trim().slice(0, 40)}” is not of the form NAME=value.`;
-  }
-  if (Object.keys(env).length) body.env = env;
+  const { variables, wrong } = variablesOf(draft.env);
+  if (wrong !== null) problems['/env'] = `“${wrong.slice(0, 40)}” is not of the form NAME=value.`;
+  if (Object.keys(variables).length) body.env = variables;
   if (draft.secrets.length) body.secrets = draft.secrets;
   return { body, problems };
 }
