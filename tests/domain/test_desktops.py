@@ -70,6 +70,7 @@ def test_a_new_address_forgets_the_confirmed_key_and_may_name_the_new_one():
     desktop = desktop_that_is("running")
     moved = after(desktop, desktops.edit(desktop, DesktopEdit(ssh=SshEdit(host="elsewhere"))))
     assert (moved.status, moved.ssh.host_key, moved.ssh.host_key_fingerprint) == ("pending", None, None)
+    assert (desktop.link, moved.link) == ("up", "down"), "nothing is connected there yet"
     edit = DesktopEdit(ssh=SshEdit(host="elsewhere", host_key_fingerprint=OTHER_FINGERPRINT))
     moved = after(desktop, desktops.edit(desktop, edit))
     assert (moved.status, moved.ssh.host_key) == ("booting", None)
@@ -124,7 +125,8 @@ def test_an_edit_that_changes_nothing_is_no_event():
 
 def test_a_new_name_does_not_connect_anew():
     desktop = desktop_that_is("running")
-    assert after(desktop, desktops.edit(desktop, DesktopEdit(name="Other"))).status == "running"
+    renamed = after(desktop, desktops.edit(desktop, DesktopEdit(name="Other")))
+    assert (renamed.status, renamed.link) == ("running", "up")
 
 
 @pytest.mark.parametrize(

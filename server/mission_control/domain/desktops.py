@@ -463,6 +463,8 @@ def edit(desktop: Desktop, changes: DesktopEdit, *, known: Iterable[KnownHost] =
             max_concurrent_tasks=most,
             outpost_options=options,
             error=None if boots else desktop.error,
+            link="down" if boots else desktop.link,
+            next_try_at=None if boots else desktop.next_try_at,
         )
     ]
 
