@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import get_args
@@ -34,6 +35,7 @@ from mission_control.runs.connection import (
 )
 from tests.support.proxy import open_proxy
 from tests.support.sshd import key, open_password_server, open_sshd, private_text
+from tests.support.waiting import until
 
 QUICK = ConnectionLimits(connect_s_max=10, keepalive_s=0.1, keepalive_count_max=2)
 IMPATIENT = ConnectionLimits(connect_s_max=0.3)
@@ -346,6 +348,15 @@ def test_every_failure_has_a_code_of_the_table():
     assert set(get_args(FailureCode)) > connection_module.PERMANENT
 
 
+async def listens(path: str) -> bool:
+    """Whether a connection to a socket is accepted: its file is there a moment before."""
+    try:
+        await (await anyio.connect_unix(path)).aclose()
+    except OSError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def open_agent(key_: asyncssh.SSHKey | None) -> AsyncGenerator[str]:
     """A real ssh-agent with one key, or none. Gives its socket's path."""
@@ -353,9 +364,7 @@ async def open_agent(key_: asyncssh.SSHKey | None) -> AsyncGenerator[str]:
     path = str(folder / "agent")
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
-        with anyio.fail_after(10):
-            while not Path(path).exists():
-                await anyio.sleep(0.01)
+        await until(partial(listens, path), "ssh-agent")
         if key_ is not None:
             async with await asyncssh.connect_agent(path) as agent:
                 await agent.add_keys([key_])
