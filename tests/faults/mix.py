@@ -240,8 +240,7 @@ async def play(
         agent = {"kind": "openai", "url": endpoint.url, "via": "ssh"}
         async with open_site(folder, seed=seed, agent=agent) as site:
             for digit in hexdigits:  # so that what has come may nearly always end in the beginning of a secret
-                secret = {"name": f"BEGINS_WITH_{ord(digit)}", "value": f"{digit} is never printed"}
-                (await site.server.http.post("/api/mission-control/secrets", json=secret)).raise_for_status()
+                await site.know_secret(f"BEGINS_WITH_{ord(digit)}", f"{digit} is never printed")
             mix = Mix(site, chance, only=only)
             try:
                 for step in range(steps):

@@ -47,6 +47,7 @@ from tests.support.waiting import until
 END_SECONDS = DEADLINE_SECONDS
 HELD_BYTES = 8  # at the end of what came, that may be the beginning of a secret and wait for what follows
 TASKS = "/api/mission-control/tasks"
+SECRETS = "/api/mission-control/secrets"
 WRITER = Path(writer.__file__)
 
 
@@ -274,6 +275,11 @@ class Site:
     @property
     def watcher(self) -> Watcher:
         return self.watchers[0]
+
+    async def know_secret(self, name: str, value: str) -> None:
+        """Have the server know a named secret, which tasks may be given and which is masked in all of them."""
+        answer = await self.server.http.post(SECRETS, json={"name": name, "value": value})
+        assert answer.status_code == 201, answer.text
 
     async def start(self, name: str, content: str, *, written: Mapping[str, bytes] | None = None, **facts: Any) -> Run:
         """Create a task and run it at once. `code`, `signal` and the like say what is expected of it."""

@@ -78,8 +78,7 @@ async def test_words_in_which_a_secret_may_begin_come_once_when_the_server_is_ki
 ):
     drip = Drip(1, pauses=(100,))
     async with open_chat_endpoint(drip.script) as endpoint, open_site(tmp_path, agent=agent(endpoint)) as site:
-        secret = {"name": "TOKEN", "value": "99 and what is never said"}
-        (await site.server.http.post("/api/mission-control/secrets", json=secret)).raise_for_status()
+        await site.know_secret("TOKEN", "99 and what is never said")
         run = await ask(site, drip)
         await site.until_event(run, "task.progress", held=len("99 "))  # the rest of it is here
         for _ in range(2):

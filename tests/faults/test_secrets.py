@@ -18,7 +18,6 @@ from tests.support.waiting import until
 
 VALUE = "correct-horse/battery+staple"
 SIZE, PARTS = 7, 4
-SECRETS = "/api/mission-control/secrets"
 
 
 ROTATE = "/api/mission-control/seal-key/rotate"
@@ -54,7 +53,7 @@ def opens(key: bytes, site: Site) -> list[str]:
 
 async def test_the_key_is_changed_while_a_task_with_a_secret_runs(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        await site.server.http.post(SECRETS, json={"name": "NPM_TOKEN", "value": VALUE})
+        await site.know_secret("NPM_TOKEN", VALUE)
         run, key_file = await waiting_run(site, "one"), site.server.data_dir / KEY_FILE
         old = key_file.read_bytes()
         assert len(opens(old, site)) == 3, "the named one, the task's copy of it, the desktop's private key"
@@ -85,7 +84,7 @@ async def test_a_server_killed_while_the_key_is_changed_goes_on_with_every_secre
     strace = shutil.which("strace")
     assert strace, "this test kills at system calls with strace: apt-get install strace"
     async with open_site(tmp_path) as site:
-        await site.server.http.post(SECRETS, json={"name": "NPM_TOKEN", "value": VALUE})
+        await site.know_secret("NPM_TOKEN", VALUE)
         run, data = await waiting_run(site, "one"), site.server.data_dir
         old = (data / KEY_FILE).read_bytes()
         file, call = STEPS[step]
@@ -117,8 +116,7 @@ async def shown(site: Site, task_id: str) -> str:
 
 async def test_a_server_killed_in_the_middle_of_a_secret_masks_it_when_it_goes_on(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        made = await site.server.http.post(SECRETS, json={"name": "NPM_TOKEN", "value": VALUE})
-        assert made.status_code == 201, made.text
+        await site.know_secret("NPM_TOKEN", VALUE)
         steps = [
             f"until [ -e {tmp_path}/gate-{part} ]; do sleep 0.02; done; "
             f"printf %s \"$NPM_TOKEN\" | cut -c{1 + SIZE * part}-{SIZE * (part + 1)} | tr -d '\\n'"
@@ -144,8 +142,7 @@ async def test_a_server_killed_in_the_middle_of_a_secret_masks_it_when_it_goes_o
 
 async def test_a_flood_in_which_a_secret_may_begin_anywhere_ends_over_a_slow_link_too(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        made = await site.server.http.post(SECRETS, json={"name": "NPM_TOKEN", "value": "a" * 1000 + "!"})
-        assert made.status_code == 201, made.text
+        await site.know_secret("NPM_TOKEN", "a" * 1000 + "!")
         site.proxy.slow(2_000_000)  # what is sent ahead shrinks with the time until it is in the log
         content = f"head -c {6 << 20} /dev/zero | tr '\\0' a"
         run = await site.start("slow", content, written={"stdout": b"a" * (6 << 20), "stderr": b""})

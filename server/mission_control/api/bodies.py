@@ -101,15 +101,13 @@ def decode_body(body: bytes, kind: type[Any]) -> Any:
 def _parse(body: bytes) -> object:
     """Plain JSON values. The standard parser is used since it shows names that stand twice."""
     try:
-        text = body.decode().strip(" \t\r\n")
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise Refused(MALFORMED_BODY, reason=f"byte {error.start} is not UTF-8.") from None
     if not text.strip():
         raise Refused(MALFORMED_BODY, reason="it is empty.")
     try:
-        value, end = _decoder.raw_decode(text)
-        if end < len(text):
-            raise json.JSONDecodeError("Extra data", text, end)
+        value = _decoder.decode(text)
     except _Twice as twice:
         raise Refused(MALFORMED_BODY, reason=f"the name {twice} stands twice in one object.") from None
     except RecursionError:

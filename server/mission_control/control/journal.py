@@ -45,7 +45,6 @@ class Journal:
         self.log = log
         self._clock_us = clock_us
         self._entropy = entropy
-        self._entropy_of_ids = _pieces(entropy, ENTROPY_BYTES)
         self._finished: OrderedDict[str, None] = OrderedDict()  # in memory as on the disk: may be let go of
         self._stale = True
         self._voids = 0  # how often what was decided turned out void
@@ -74,7 +73,7 @@ class Journal:
 
     def new_id(self, prefix: str, index: int = 0) -> str:
         """A new id; `index` keeps the order of ids that are made together."""
-        return make_id(prefix, self._clock_us() + index, next(self._entropy_of_ids))
+        return make_id(prefix, self._clock_us() + index, self._entropy(ENTROPY_BYTES))
 
     def entropy(self, size: int) -> bytes:
         """Random bytes for keys and tokens."""
@@ -260,14 +259,6 @@ def open_journal(
 ) -> Journal:
     """The journal of a log, with this machine's clock and randomness."""
     return Journal(log, clock_us, entropy)
-
-
-def _pieces(entropy: Callable[[int], bytes], size: int) -> Generator[bytes]:
-    """Random bytes, piece by piece, for which the system is asked now and then."""
-    while True:
-        pool = entropy(256 * size)
-        for at in range(0, len(pool), size):
-            yield pool[at : at + size]
 
 
 async def until_taken(change: Callable[[], Awaitable[T]]) -> T:
