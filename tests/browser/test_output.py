@@ -7,7 +7,7 @@ from typing import Literal
 
 import anyio
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from mission_control.domain.events import TaskOutputGap
 from mission_control.domain.output import OutputCutter, StreamPosition
@@ -111,6 +111,46 @@ async def test_a_link_to_a_task_asks_for_its_lines_at_once_and_for_nothing_twice
             for path in ("/api/auth/me", own, f"{own}/output/lines?tail=200"):
                 assert paths.index(path) < paths.index("/api/mission-control/settings"), f"{path} is asked for early"
             assert paths.count("/api/auth/me") == paths.count(own) == 1, paths
+
+
+async def test_a_task_whose_first_requests_fail_shows_its_lines_all_the_same(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, "seq -f 'line %g' 300")
+        async with signed_in(browser, server.link, provoked=LOST) as page:
+            failed: set[str] = set()
+
+            async def fail_once(route: Route) -> None:
+                if route.request.url in failed:
+                    await route.continue_()
+                else:
+                    failed.add(route.request.url)
+                    await route.abort("connectionreset")
+
+            for path in ("", "/output/lines?tail=200"):
+                await page.route(f"{server.url}/api/mission-control/tasks/{task['id']}{path}", fail_once)
+            await show(page, server, task)
+            await expect(row(page, "line 300")).to_be_visible()
+            assert len(failed) == 2, failed
+
+
+async def test_while_the_code_of_a_task_is_on_its_way_the_frame_is_there(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, "seq -f 'line %g' 300")
+        async with signed_in(browser, server.link) as page:
+            seen = anyio.Event()
+
+            async def late(route: Route) -> None:
+                await seen.wait()
+                await route.continue_()
+
+            await page.route("**/assets/TaskPage-*.js", late)
+            await page.goto(f"{server.url}/tasks/{task['id']}", wait_until="commit")
+            await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+            await expect(page.get_by_role("button", name="New Task")).to_be_visible()
+            seen.set()
+            await expect(row(page, "line 300")).to_be_visible()
 
 
 async def test_find_searches_all_of_it_and_shows_the_matching_lines_alone(tmp_path: Path):

@@ -2,7 +2,9 @@
 import { api } from './api/client';
 import { asProblem, ProblemError } from './api/errors';
 import type { Role } from './api/types';
+import { onIdle } from './idle';
 import { Socket, socketUrl } from './live/socket';
+import { router } from './router';
 import { ActivityState } from './state/activity.svelte';
 import { ApprovalsState } from './state/approvals.svelte';
 import { clock } from './state/clock';
@@ -20,6 +22,8 @@ import { titleOf } from './titles';
 
 /** Before a socket that was refused is tried again by somebody who is still signed in. */
 const ASK_AGAIN_MS = 5_000;
+/** How long the board is not read while a task that somebody opened is being drawn. */
+const TASK_FIRST_MS_MAX = 500;
 
 class App {
   readonly api = api;
@@ -78,6 +82,10 @@ class App {
       desktop: (id) => this.desktops.nameOf(id),
     };
     this.socket.start(); // what a task's page follows need not wait for the board
+    if (router.route.name === 'task') {
+      await new Promise<void>((resolve) => onIdle(resolve, TASK_FIRST_MS_MAX));
+      if (!this.session.me) return; // signed out meanwhile
+    }
     try {
       await this.#feed.start();
     } catch (error) {
