@@ -337,5 +337,9 @@ async def until(holds: Callable[[], bool]) -> None:
             await anyio.sleep(0.01)
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 async def until_dead(*pids: int) -> None:
     await until(lambda: not any(is_alive(pid) for pid in pids))

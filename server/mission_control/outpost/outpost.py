@@ -8,7 +8,7 @@ installed and nothing listens on the network. All of its processes are forks of 
   daemon      one for each account, machine and server. Starts supervisors, sends their journals, deletes what the
               server has committed. Holds nothing that is not also in files, so it may die at any instruction.
   supervisor  one for each run. Parent (and subreaper) of the command, only reader of its pipes, only writer of its
-              journal. Needs neither the daemon nor the network.
+              journal. Needs neither the daemon nor the network. One is forked ahead, the spare, and waits for a run.
 
 A journal is a sequence of records in segment files. A record *is* a frame as it goes over the wire: it is encoded
 once, by the supervisor, and the daemon only sends ranges of files. The last record is the end of the run.
@@ -25,6 +25,7 @@ docs/outpost.md describes the frames and the files.
 import errno
 import fcntl
 import json
+import marshal
 import os
 import select
 import signal
@@ -55,6 +56,7 @@ RECORD_BYTES_MAX = 256 << 10  # payload of one record: what a control frame may 
 FRAME_BYTES_MAX = 16 << 20  # of a frame from the server: the largest prompt with its history, escaped as JSON twice
 SEGMENT_BYTES = 4 << 20
 QUOTA_BYTES = 64 << 20  # journal of one run that is not committed yet; beyond it the command waits
+ORDER_BYTES_MAX = 64 << 10  # to the spare; what is larger is a fork's to inherit
 SPAN_BYTES = 64 << 10  # neighbouring records are handled together up to this
 TURN_BYTES = 128 << 10  # what one run sends before the next one has its turn
 WINDOW_BYTES_MAX = 8 << 20  # sent and not committed, for each run
@@ -70,6 +72,7 @@ SILENCE_S_MAX = 20.0  # of the server; then its channel is closed, and only that
 METRICS_S = 5.0
 IDLE_S = 600.0  # without a server and without a run; then the daemon leaves
 TICK_S = 1.0
+SPARE_AFTER_S = 0.003  # without anything to do; then a supervisor is forked ahead
 DISK_FULL_RETRY_S = 0.25
 TERM_GRACE_S = 5.0
 KILL_AGAIN_S = 0.05
@@ -365,11 +368,8 @@ class Journal:
 class Supervisor:
     """Runs one command or request, from before its start to its end in the journal."""
 
-    def __init__(self, folder, run, spec, account, environment, lock, bell):
-        self.folder, self.spec, self.account, self.environment = folder, spec, account, environment
-        self.lock, self.bell = lock, bell  # bell: the daemon, while there is one
-        self.quota = spec["quota"]
-        self.journal = Journal(folder, run, spec["segment"])
+    def __init__(self, bell):
+        self.bell = bell  # the daemon, while there is one
         self.committed = 0  # journal bytes that the server has
         self.unwritten = None  # a record for which the disk has no room
         self.poll = select.poll()
@@ -383,19 +383,23 @@ class Supervisor:
         self.refused = []
         self.look_at = 0.0
         self.timeout_at = None
-
-    def main(self, boot):
         os.setsid()
         self.is_subreaper = become_subreaper()
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)  # at a shutdown the command gets its own; we write down its end
         self.wake = wake_on_child()
         self.door = socket.socket(socket.AF_UNIX)
+        self.identity = {"pid": os.getpid(), "start": start_time(os.getpid()) if LINUX else ""}
+
+    def main(self, order, lock):
+        self.folder, run, self.spec, self.account, self.environment, boot = order
+        self.lock = lock
+        self.quota = self.spec["quota"]
+        self.journal = Journal(self.folder, run, self.spec["segment"])
         self.door.bind(self.folder + "/s")
         self.door.listen(4)
         self.door.setblocking(False)
-        identity = {"pid": os.getpid(), "start": start_time(os.getpid()) if LINUX else "", "boot": boot}
-        os.pwrite(self.lock, as_json(identity), 0)
+        os.pwrite(self.lock, as_json(dict(self.identity, boot=boot)), 0)
         self.bell.setblocking(False)
         for fd in (self.wake, self.door.fileno(), self.bell.fileno()):
             self.poll.register(fd, select.POLLIN)
@@ -735,6 +739,27 @@ class Supervisor:
         os._exit(0)
 
 
+def send_order(link, order, lock):
+    """Hand a run to the spare, whole and without waiting. Says whether it has all of it."""
+    data = marshal.dumps(order)
+    data = struct.pack(">I", len(data)) + data
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", lock))]
+    try:
+        return len(data) <= ORDER_BYTES_MAX and link.sendmsg([data], rights) == len(data)
+    except OSError:
+        return False  # it is gone, or its socket is small
+
+
+def receive_order(link):
+    """The run that the spare waits for and its lock; nothing of a run of which not all has come."""
+    data, rights, _, _ = link.recvmsg(4, socket.CMSG_SPACE(4))
+    size = struct.unpack(">I", data)[0] if len(data) == 4 else os._exit(0)  # the daemon has left
+    data = b""
+    while len(data) < size:
+        data += link.recv(size - len(data)) or os._exit(0)
+    return marshal.loads(data), struct.unpack("i", rights[0][2])[0]
+
+
 def signal_name(number):
     try:
         return signal.Signals(number).name
@@ -757,9 +782,9 @@ def set_terminal(fd):
 
 def shell_call(spec, account, environment):
     """As sshd does it: the account's own shell, not a login shell, `-c`, and the content as it is."""
-    shell = account.pw_shell or "/bin/sh"
+    shell, home = account
     variables = dict(environment)
-    variables.setdefault(b"HOME", os.fsencode(account.pw_dir))
+    variables.setdefault(b"HOME", os.fsencode(home))
     variables[b"PYTHONUNBUFFERED"] = b"1"
     variables[b"MISSION_CONTROL_TASK_ID"] = spec["task"].encode()  # also the mark by which a killed run's are found
     if spec.get("tty"):
@@ -1149,6 +1174,7 @@ class Daemon:
         self.runs, self.channel = {}, None
         self.hunts, self.hunted_at = {}, 0.0  # tasks of killed supervisors -> until when
         self.environment = {}
+        self.spare, self.wants_spare = None, False  # a supervisor that waits for its run
         self.idle_since = self.prune_at = time.monotonic()
         self.limits = raise_limits()
         self.processor = None  # what /proc/stat said last
@@ -1168,8 +1194,12 @@ class Daemon:
         self.watch(self.listener, self.answer_relay)
         self.watch(wake, lambda: self.reap(wake))
         while True:
-            for key, mask in self.selector.select(HUNT_AGAIN_S if self.hunts else TICK_S):
+            patience = SPARE_AFTER_S if self.wants_spare else HUNT_AGAIN_S if self.hunts else TICK_S
+            events = self.selector.select(patience)
+            for key, mask in events:
                 key.data(mask) if key.data == self.on_channel else key.data()
+            if self.wants_spare and not events:
+                self.make_spare()
             self.on_time(time.monotonic())
 
     def watch(self, file, action):
@@ -1419,7 +1449,7 @@ class Daemon:
                 lock = os.open(run.folder + "/super", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 write_all(lock, b" " * 256)  # room for who watches over it: a full disk is to be noticed now
-                self.fork_supervisor(run, spec, lock)
+                self.give_to_supervisor(run, spec, lock)
             except (OSError, ValueError) as error:
                 log("run %s cannot start: %s" % (run.name, error))
                 run.remove()
@@ -1440,7 +1470,29 @@ class Daemon:
             self.runs[run_id] = run
         self.attach(run, 0)
 
-    def fork_supervisor(self, run, spec, lock):
+    def give_to_supervisor(self, run, spec, lock):
+        """To the spare if there is one that takes it, else to a new fork."""
+        account = self.account.pw_shell or "/bin/sh", self.account.pw_dir
+        order = run.folder, run.id, spec, account, self.environment, self.boot
+        link, self.spare = self.spare, None
+        if link is None or not send_order(link, order, lock):
+            if link is not None:
+                link.close()
+            link = self.fork_supervisor(order, lock)
+        self.wants_spare = True
+        run.supervisor = link
+        self.watch(link, lambda: self.on_bell(run))
+
+    def make_spare(self):
+        """While nothing else is to be done: the fork is the longest part of the start of a command."""
+        self.wants_spare = False
+        try:
+            self.spare = self.fork_supervisor()
+        except OSError:
+            pass  # no process or memory to be had now; the next start tries again
+
+    def fork_supervisor(self, order=None, lock=-1):
+        """A process that watches over this run, or over the one that it will be sent; its end of the link."""
         import subprocess  # noqa: F401 - once, here: a supervisor would have to do it again and again
 
         ours, theirs = socket.socketpair()
@@ -1452,18 +1504,17 @@ class Daemon:
                 gc.disable()
                 close_all_but(lock, theirs.fileno())
                 lower_limits(self.limits)
-                supervisor = Supervisor(run.folder, run.id, spec, self.account, self.environment, lock, theirs)
-                supervisor.main(self.boot)
+                supervisor = Supervisor(theirs)
+                supervisor.main(*((order, lock) if order else receive_order(theirs)))
             except BaseException:  # noqa: BLE001 - this process must not go on as a second daemon
                 import traceback
 
-                log("supervisor of %s: %s" % (run.name, traceback.format_exc()))
+                log("a supervisor: %s" % traceback.format_exc())
                 send_signal(descendants(os.getpid()), signal.SIGKILL)
             os._exit(1)
         theirs.close()
         ours.setblocking(False)
-        run.supervisor = ours
-        self.watch(ours, lambda: self.on_bell(run))
+        return ours
 
     def attach(self, run, position):
         if self.channel:
@@ -1691,6 +1742,7 @@ class Daemon:
                 run.tell(b"C", position)  # or as soon as its supervisor is heard again
         elif kind == FORGET:
             if run:
+                self.measure_lag(run, float("inf"))
                 run.is_unwanted = True
                 self.forget_if_wanted(run)
         elif kind == REMOVE and self.is_idle():
@@ -1719,12 +1771,16 @@ class Daemon:
         run.commit(position)
         if run.channel:
             self.channel.in_flight -= before - run.in_flight
-        lag, now = None, time.monotonic()
-        while run.sent_at and run.sent_at[0][0] < position + HELD_BYTES_MAX:
-            lag = now - run.sent_at.popleft()[1]
-        if lag is not None:
-            run.window = self.channel.window_after(run.window, lag)
+        self.measure_lag(run, position)
         self.queue(run)
+
+    def measure_lag(self, run, position):
+        """Learn from how long the newest took that is committed by now."""
+        lag, now = None, time.monotonic()
+        while run.sent_at and run.sent_at[0][0] <= position + HELD_BYTES_MAX:
+            lag = now - run.sent_at.popleft()[1]
+        if lag is not None and self.channel:
+            run.window = self.channel.window_after(run.window, lag)
 
     def say(self, data):
         if self.channel:
