@@ -5,7 +5,8 @@ jumps about; xterm.js gets the same output from the same server, with the scroll
 each pixel density, where browsers cut the height of elements at different places: every jump must show the line that it
 says.
 
-Frames are intervals between animation frames while lines arrive; a frame is late when the main thread or the machine
+First rows are timed from the navigation of an open, idle browser, as when a person follows a link: the median of several
+openings, and the slowest of them. Frames are intervals between animation frames while lines arrive; a frame is late when the main thread or the machine
 was busy, so look at the load. Memory is that of the tab's process.
 """
 
@@ -27,6 +28,7 @@ from tests.support.browser import CHROMIUM, FLAGS
 SCREEN = {"width": 1280, "height": 800}
 XTERM = ROOT / "frontend" / "node_modules" / "@xterm" / "xterm"
 PAUSE_SECONDS = 0.05  # between the lines that arrive
+IDLE_SECONDS = 0.5
 LOAD_SECONDS = 180
 
 WATCH = """
@@ -39,7 +41,8 @@ WATCH = """
     if (isMeasured && before) frames_.push(now - before);
     before = now;
     if (!window.firstRows && document.querySelector(
-      '.output-row:not([hidden]):not(.is-missing) .output-text')?.textContent) window.firstRows = performance.now();
+      '.output-row:not([hidden]):not(.is-missing) .output-text')?.textContent)
+      console.debug(`first rows ${window.firstRows = performance.now()}`);
     requestAnimationFrame(frame);
   });
 """
@@ -144,12 +147,22 @@ async def open_tab(site: Site, density: int = 1) -> AsyncGenerator[Tab]:
             await browser.close()
 
 
-async def opened(tab: Tab, site: Site, task: str, hash: str = "") -> float:
+async def opened(tab: Tab, site: Site, task: str) -> float:
     """Open a task's page in a fresh document; milliseconds until the first rows are there."""
     await tab.page.goto("about:blank")
-    await tab.page.goto(f"{site.server.url}/tasks/{task}{hash}")
-    first = await until(lambda: tab.page.evaluate("window.firstRows"), "the first rows", seconds=LOAD_SECONDS)
-    return float(first)
+    await tab.page.wait_for_timeout(IDLE_SECONDS * 1000)  # what was open before has gone
+    # The page says it by itself: to ask it again and again would slow it down.
+    said = lambda message: message.text.startswith("first rows")  # noqa: E731
+    async with tab.page.expect_console_message(said, timeout=LOAD_SECONDS * 1000) as first:
+        await tab.page.goto(f"{site.server.url}/tasks/{task}")
+    return float((await first.value).text.split()[-1])
+
+
+async def first_rows(site: Site, task: str, openings: int, density: int = 1) -> Measured:
+    """Milliseconds until the first rows of a task are there, in a browser of its own."""
+    async with open_tab(site, density) as tab:
+        times = [await opened(tab, site, task) for _ in range(openings)]
+    return {"first rows ms": round(statistics.median(times)), "slowest": round(max(times))}
 
 
 def printer(lines: int, rate: int, seconds: int, gate: Path) -> str:
@@ -244,15 +257,17 @@ class Recorded:
 
 
 async def ours(site: Site, recorded: Recorded, options: Any) -> list[Measured]:
-    rows: list[Measured] = []
+    rows: list[Measured] = [
+        {"viewer": "ours", "doing": "opening", **await first_rows(site, recorded.id, options.openings)}
+    ]
     for name, doing in DOINGS.items():
         async with open_tab(site) as tab:
-            first = await opened(tab, site, recorded.id)
+            await opened(tab, site, recorded.id)
             await tab.page.wait_for_timeout(1000)
             await tab.measure()
             recorded.print_more()
             await doing(tab.page, options.seconds)
-            rows.append({"viewer": "ours", "doing": name, "first rows ms": round(first), **await tab.measured()})
+            rows.append({"viewer": "ours", "doing": name, **await tab.measured()})
     return rows
 
 
@@ -285,11 +300,12 @@ def _answering(content: str, type: str) -> Callable[[Route], Any]:
     return lambda route: route.fulfill(body=content, content_type=type)
 
 
-async def ten_million(site: Site, density: int, task: str, lines: int) -> Measured:
+async def ten_million(site: Site, density: int, task: str, lines: int, openings: int) -> Measured:
     """Open, jump to a link, to the middle by the scroll bar, turn the wheel, to the start and the end."""
+    first = await first_rows(site, task, openings, density)
     async with open_tab(site, density) as tab:
         page = tab.page
-        first = await opened(tab, site, task)
+        await opened(tab, site, task)
         seen = await page.evaluate("devicePixelRatio")
         assert seen == density, f"the pixel density is {seen}, not {density}"
 
@@ -322,14 +338,13 @@ async def ten_million(site: Site, density: int, task: str, lines: int) -> Measur
         await shows(1)
         await page.keyboard.press("End")
         await shows(lines)
-        return {
-            "viewer": "ours", "doing": f"{lines:,} lines at {density}x", "first rows ms": round(first),
-            **await tab.measured(),
-        }  # fmt: skip
+        return {"viewer": "ours", "doing": f"{lines:,} lines at {density}x", **first, **await tab.measured()}
 
 
 async def main() -> None:
-    options = options_of(__doc__, lines=1_000_000, rate=20_000, seconds=20, many=10_000_000, scrollback=100_000)
+    options = options_of(
+        __doc__, lines=1_000_000, rate=20_000, seconds=20, many=10_000_000, scrollback=100_000, openings=7
+    )
     rows: list[Measured] = []
     load = [round(os.getloadavg()[0], 1)]
     async with open_site() as site:
@@ -348,7 +363,7 @@ async def main() -> None:
 
             await until(has_ended, "the end of the command", seconds=LOAD_SECONDS)
             for density in (1, 2, 3):
-                rows.append(await ten_million(site, density, task, options.many))
+                rows.append(await ten_million(site, density, task, options.many, options.openings))
     load.append(round(os.getloadavg()[0], 1))
     report(options, rows, linesPerSecond=options.rate, secondsEach=options.seconds, load=load)
 
