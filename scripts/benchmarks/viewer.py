@@ -5,9 +5,9 @@ jumps about; xterm.js gets the same output from the same server, with the scroll
 each pixel density, where browsers cut the height of elements at different places: every jump must show the line that it
 says.
 
-First rows are timed from the navigation of an open, idle browser, as when a person follows a link: the median of several
-openings, and the slowest of them. Frames are intervals between animation frames while lines arrive; a frame is late when the main thread or the machine
-was busy, so look at the load. Memory is that of the tab's process.
+First rows are timed from the navigation of a browser that is open and idle, as when a person follows a link: the median
+of several openings, and the slowest of them. Frames are intervals between animation frames while lines arrive; a frame
+is late when the main thread or the machine was busy, so look at the load. Memory is that of the tab's process.
 """
 
 from __future__ import annotations
