@@ -309,11 +309,12 @@ class Writer:
         return events, _Rows(events, entities, self._chain)
 
     def _answer(self, group: list[_Waiting]) -> None:
-        last = self._head - sum(len(waiting.bodies) for waiting in group)
-        for waiting in group:
-            last += len(waiting.bodies)
+        """What was given last goes on first: a run that begins with a request is on its way before that is answered."""
+        last = self._head
+        for waiting in reversed(group):
             if not waiting.done.done():
                 waiting.done.set_result(last)
+            last -= len(waiting.bodies)
 
     async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Tell everybody in the group, and everybody whose decision may rest on what has just failed."""

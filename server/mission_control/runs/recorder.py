@@ -105,14 +105,16 @@ class Recorder:
         Secrets are masked in the output already, in the progress they are here: its last words wait for the next ones.
         Returns at once while there is room; else when the log has taken enough.
         """
-        segment = self._segment(head)
-        for piece in pieces:
-            self._waiting_bytes += piece.length
-            joins = bool(segment.pieces) and _joins(segment.pieces[-1], piece)
-            segment.pieces.append(_joined(segment.pieces.pop(), piece) if joins else piece)
-        segment.progress.extend(self._progress.feed(progress))
         self._position = position or self._position
-        self._news.set()
+        pieces, progress = [*pieces], self._progress.feed(progress)
+        if pieces or progress or head is not None:
+            segment = self._segment(head)
+            for piece in pieces:
+                self._waiting_bytes += piece.length
+                joins = bool(segment.pieces) and _joins(segment.pieces[-1], piece)
+                segment.pieces.append(_joined(segment.pieces.pop(), piece) if joins else piece)
+            segment.progress.extend(progress)
+            self._news.set()
         while self._is_full:
             self._room = anyio.Event()
             await self._room.wait()

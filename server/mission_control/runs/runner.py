@@ -286,8 +286,8 @@ class Runner:
             ) as recorder:
                 teller, cutter = self._teller(task), OutputCutter(position, recorder.patterns)
                 end = recorder.counted(await run_durably(run, cutter, recorder, teller, task.timeout_seconds))
-            await self._finish(task.id, teller.ended(end))
-            self._let_go(run, end)
+                await self._finish(task.id, teller.ended(end))
+                self._let_go(run, end)
         finally:
             self._closed(run)
 
