@@ -156,3 +156,19 @@ async def test_a_host_that_shows_another_key_is_sent_nothing_until_somebody_conf
                 await expect(step(dialog, "Run a command")).to_contain_text("Run a command works")
                 await dialog.get_by_role("button", name="Done").click()
                 await expect(mine.get_by_text("Running")).to_be_visible()
+
+
+async def test_a_desktop_that_is_away_says_why_and_when_it_is_tried_again(tmp_path: Path):
+    async with open_server(tmp_path / "data", demo=False) as server, open_browser() as browser:
+        async with open_sshd() as host:
+            auth = {"kind": "key", "privateKey": private_text(host.user_key)}
+            known = {"hostKeyFingerprint": host.host_keys["ed25519"].get_fingerprint()}
+            ssh = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth, **known}
+            desktop = (await server.http.post("/api/desktops", json={"name": "away", "ssh": ssh})).json()
+            async with signed_in(browser, await server.another_link()) as page:
+                await page.goto(f"{server.url}/desktops/{desktop['id']}")
+                await expect(page.get_by_role("main").get_by_text("Running", exact=True)).to_be_visible()
+        async with signed_in(browser, await server.another_link()) as page:
+            await page.goto(f"{server.url}/desktops/{desktop['id']}")
+            said = page.get_by_role("main").get_by_text(f"nothing listens on port {host.port}").first
+            await expect(said).to_contain_text("It is tried again every 30 s or sooner.")

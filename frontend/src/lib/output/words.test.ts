@@ -36,6 +36,9 @@ test('a desktop that is away is said on its running tasks, with the reason and t
       'The run goes on there; what it prints comes when the desktop is back.',
   );
   expect(awayWords(running, { ...away, durable: false }, now + 9000)).toBe(
+    'No connection to ci: The connection was lost. It is tried again every 30 s or sooner.',
+  );
+  expect(awayWords(running, { ...away, nextTryAt: null, durable: false }, now)).toBe(
     'No connection to ci: The connection was lost.',
   );
   expect(awayWords(running, { ...away, link: 'up' }, now)).toBeNull();

@@ -29,10 +29,17 @@ export function phaseWords(
 }
 
 /**
- * Why a running task is not heard of, and when its desktop is tried again; null while it is heard.
+ * When a desktop that is away is tried again; empty when it is not.
  *
- * `now` and the time of the next try are by this browser's clock and the server's; a moment that is over is not said.
+ * The moment is told with the reason, which may stay the same for hours: later ones are not, so then the pause is said.
  */
+export function nextTryWords(desktop: Pick<Desktop, 'link' | 'nextTryAt'>, now: number): string {
+  if (desktop.link === 'up' || !desktop.nextTryAt) return '';
+  const wait = Date.parse(desktop.nextTryAt) - now;
+  return wait > 0 ? `Next try in ${Math.ceil(wait / 1000)} s.` : 'It is tried again every 30 s or sooner.';
+}
+
+/** Why a running task is not heard of, and when its desktop is tried again; null while it is heard. */
 export function awayWords(
   task: Pick<Task, 'status' | 'phase'>,
   desktop: Pick<Desktop, 'name' | 'link' | 'error' | 'nextTryAt' | 'durable'> | undefined,
@@ -40,10 +47,8 @@ export function awayWords(
 ): string | null {
   if (task.status !== 'running' || task.phase === 'queued' || !desktop || desktop.link === 'up') return null;
   const why = desktop.error ? `: ${desktop.error.message.replace(/\.$/, '')}.` : '.';
-  const wait = desktop.nextTryAt ? Date.parse(desktop.nextTryAt) - now : 0;
-  const next = wait > 0 ? ` Next try in ${Math.ceil(wait / 1000)} s.` : '';
-  const goesOn = desktop.durable ? ' The run goes on there; what it prints comes when the desktop is back.' : '';
-  return `No connection to ${desktop.name}${why}${next}${goesOn}`;
+  const goesOn = desktop.durable ? 'The run goes on there; what it prints comes when the desktop is back.' : '';
+  return [`No connection to ${desktop.name}${why}`, nextTryWords(desktop, now), goesOn].filter(Boolean).join(' ');
 }
 
 export function silenceWords(lastAt: number | null, now: number, hasOutput: boolean): string {
