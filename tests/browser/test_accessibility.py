@@ -280,9 +280,9 @@ async def test_the_main_job_needs_no_mouse(tmp_path: Path):
 BEYOND_THE_EDGE = """() => {
   const isReachable = (element) => {
     for (let parent = element.parentElement; parent; parent = parent.parentElement) {
-      const { overflowX } = getComputedStyle(parent);
-      if (overflowX === 'auto' || overflowX === 'scroll') return true;
-      if (overflowX !== 'visible' && parent.getBoundingClientRect().right <= innerWidth + 1) return true;
+      const { overflowX, textOverflow } = getComputedStyle(parent);
+      const isSaid = overflowX === 'auto' || overflowX === 'scroll' || textOverflow === 'ellipsis';
+      if (isSaid && parent.getBoundingClientRect().right <= innerWidth + 1) return true;
     }
     return false;
   };
@@ -297,6 +297,9 @@ async def test_at_four_times_the_size_nothing_lies_beyond_the_edge(tmp_path: Pat
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         ids = await give_work(server)
         ids["desktop"] = (await server.desktop())["id"]
+        long = {"title": "A sentence that says what is wanted. " * 4, "labels": ["l" * 60], "requiresApproval": True}
+        ids["report"] = (await server.run("Give me a system report", "prompt", **long))["id"]
+        await server.ended(ids["report"])
         found: list[str] = []
         async with signed_in(browser, server.link, size=ZOOMED) as page:
             for name, path, opening in screens(ids):

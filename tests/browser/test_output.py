@@ -108,6 +108,7 @@ async def test_a_link_to_a_task_asks_for_its_lines_at_once_and_for_nothing_twice
             await show(page, server, task)
             await expect(row(page, "line 300")).to_be_visible()
             own = f"/api/mission-control/tasks/{task['id']}"
+            await until(lambda: "/api/mission-control/settings" in paths, "what the page asks for when it is idle")
             for path in ("/api/auth/me", own, f"{own}/output/lines?tail=200"):
                 assert paths.index(path) < paths.index("/api/mission-control/settings"), f"{path} is asked for early"
             assert paths.count("/api/auth/me") == paths.count(own) == 1, paths

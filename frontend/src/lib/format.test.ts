@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { age, ago, bytes, count, duration, exitWords, firstLine, plural, stopwatch } from './format';
+import { describe, expect, it, test } from 'vitest';
+import { age, ago, bytes, count, cut, duration, exitWords, firstLine, plural, stopwatch } from './format';
 
 describe('numbers in words', () => {
   it('say how long something took', () => {
@@ -55,4 +55,10 @@ describe('numbers in words', () => {
     expect(firstLine('\n  \n#!/bin/sh\n  make test \n')).toBe('make test');
     expect(firstLine('   ')).toBe('');
   });
+});
+
+test('a text that is too long is cut between characters', () => {
+  expect(cut('short', 5)).toBe('short');
+  expect(cut('four 🙂🙂', 5)).toBe('four …');
+  expect(cut('four 🙂🙂', 6)).toBe('four 🙂…');
 });

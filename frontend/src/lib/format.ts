@@ -100,6 +100,12 @@ export function exitWords(exitCode: number | null, signal: string | null): strin
   return words ? `exit ${exitCode}: ${words}` : `exit ${exitCode}`;
 }
 
+/** At most so many characters, and no half of one. */
+export function cut(text: string, max: number): string {
+  const characters = [...text];
+  return characters.length > max ? `${characters.slice(0, max).join('')}…` : text;
+}
+
 /** The first line of a text that says something, for titles. */
 export function firstLine(text: string): string {
   for (const line of text.split('\n', 50)) {

@@ -2,6 +2,9 @@
 // Reading `router.url` in a component makes it follow the address.
 import { createSubscriber } from 'svelte/reactivity';
 
+/** Characters of a text that is looked for: proxies refuse addresses of some thousand bytes, and a character may take 12. */
+export const TEXT_MAX = 200;
+
 export type Route =
   | { name: 'board' }
   | { name: 'task'; id: string }

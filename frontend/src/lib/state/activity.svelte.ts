@@ -22,7 +22,7 @@ const TYPES: Record<Kind, string> = {
   task: 'task.*',
   approval: 'approval.*',
   desktop: 'desktop.*',
-  other: 'settings.*,key.*',
+  other: 'settings.*,key.*,secret.*,knownHost.*,sealKey.*,auth.*',
 };
 
 /** Whether an event is of that kind and desktop: as the server decides it for the past. */

@@ -1,4 +1,5 @@
-// Short messages: at most three, gone after 6 s unless somebody looks at them; errors stay until closed.
+// Short messages: at most three, gone after 6 s unless somebody looks at them; errors stay until closed or there are
+// more than three of them.
 import type { Problem } from '../api/types';
 
 export interface Toast {
@@ -33,7 +34,10 @@ export class Toasts {
     const same = this.#toasts.find((it) => it.title === toast.title && it.detail === toast.detail);
     if (same) this.close(same.id);
     this.#toasts.push(toast);
-    for (const old of this.#toasts.slice(0, -TOASTS_MAX)) this.close(old.id);
+    while (this.#toasts.length > TOASTS_MAX) {
+      const older = this.#toasts.slice(0, -1);
+      this.close((older.find((it) => it.tone !== 'bad') ?? (older[0] as Toast)).id);
+    }
     this.resume(toast.id);
     return toast.id;
   }
