@@ -163,7 +163,10 @@ async def test_find_searches_all_of_it_and_shows_the_matching_lines_alone(tmp_pa
             await expect(row(page, f"line {LINES}")).to_be_visible()
             answer = await find(page, "with an error")
             await expect(answer).to_have_text("1 of 4 lines")
-            await expect(row(page, "line 123 with an ERROR")).to_be_visible()
+            found = row(page, "line 123 with an ERROR")
+            await expect(found).to_be_visible()
+            colour = "e => getComputedStyle(e, '::highlight(output-current)').backgroundColor"
+            assert await found.evaluate(colour) == "rgb(255, 159, 67)"
             await page.keyboard.press("Enter")
             await expect(answer).to_have_text("2 of 4 lines")
             await expect(row(page, "line 50123 with an ERROR")).to_be_visible()
@@ -185,6 +188,41 @@ async def test_find_searches_all_of_it_and_shows_the_matching_lines_alone(tmp_pa
             await expect(output(page).locator(".output-row:visible")).to_have_count(4)
             await page.keyboard.press("Escape")
             await expect(output(page).locator(".output-row:visible").nth(10)).to_be_visible()
+
+
+LOOKS = """rows => Object.fromEntries(rows.map(row => [row.querySelector('.output-number').textContent,
+  [...row.querySelector('.output-text').childNodes].map(node => [node.nodeName, node.textContent, node.className ?? '',
+    node.title ?? '', node.style?.cssText ?? '', node.href ?? ''])]))"""
+"""What the lines on the screen show, and how."""
+
+
+async def test_lines_look_the_same_wherever_one_came_from(tmp_path: Path):
+    kinds = (
+        "plain", "", "\\033[1;31mbold\\033[0m then not", "\\033[48;2;9;8;7mfree\\033[0m", "a \\001 control",
+        "\\033[3mslanted\\033[0m", "\\033]8;;https://example.com/\\007link\\033]8;;\\007 and \\033[32mgreen\\033[0m",
+    )  # fmt: skip
+    body = " ".join(f"printf '{kind}\\n';" for kind in kinds)
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        task = await recorded(server, f"for i in $(seq 150); do {body} done")
+        async with signed_in(browser, server.link) as page:
+            rows = output(page).locator(".output-row:visible:not(.is-missing)")
+
+            async def looks_at(line: int) -> dict[str, object]:
+                await page.evaluate(f"location.hash = '#L{line}'")
+                await expect(output(page).locator(".is-marked:visible .output-number")).to_have_text(f"{line:5}")
+                await expect(output(page).locator(".is-missing:visible")).to_have_count(0)
+                shown: dict[str, object] = await rows.evaluate_all(LOOKS)
+                return shown
+
+            await show(page, server, task, "#L500")
+            fresh = await looks_at(500)
+            for line in range(100, 450, 50):
+                await looks_at(line)
+                again = await looks_at(500)
+                both = fresh.keys() & again.keys()
+                assert len(both) > len(kinds)
+                assert {at: again[at] for at in both} == {at: fresh[at] for at in both}
 
 
 async def test_what_is_copied_over_many_pages_is_what_was_printed(tmp_path: Path):

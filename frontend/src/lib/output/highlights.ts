@@ -2,6 +2,8 @@
  * Marks over text without touching its elements (CSS Custom Highlight API), shared by all output views
  * of a page: each view takes back its own ranges.
  */
+import rules from './highlights.css?inline';
+
 export type MarkKind = 'selection' | 'match' | 'current';
 
 const PRIORITY: Record<MarkKind, number> = { match: 1, current: 2, selection: 3 };
@@ -12,11 +14,19 @@ function shared(kind: MarkKind): Highlight | null {
   const name = `output-${kind}`;
   let highlight = CSS.highlights.get(name);
   if (!highlight) {
+    if (CSS.highlights.size === 0) styleMarks();
     highlight = new Highlight();
     highlight.priority = PRIORITY[kind];
     CSS.highlights.set(name, highlight);
   }
   return highlight;
+}
+
+/** Rules for marks cost each row that is written a style for every kind: they come with the first mark. */
+function styleMarks(): void {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(rules);
+  document.adoptedStyleSheets.push(sheet);
 }
 
 export class Marks {

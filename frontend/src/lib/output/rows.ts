@@ -142,7 +142,8 @@ export class Rows {
       const loss = lossBefore(line) ?? '';
       row.element.classList.toggle('is-after-loss', loss !== '');
       if (row.number.title !== loss) row.number.title = loss;
-      row.element.hidden = false;
+      show(row.element, true);
+      show(row.time, timeOf !== null);
     }
     row.line = line;
     row.looks = this.#looks;
@@ -151,53 +152,75 @@ export class Rows {
     if (row.element.dataset.stream !== stream) row.element.dataset.stream = stream;
     row.element.classList.toggle('is-missing', held === null);
     setText(row.time, timeOf === null || held === null ? '' : timeOf(held.ms));
-    row.time.hidden = timeOf === null;
     const limit = expanded.has(line) ? Number.POSITIVE_INFINITY : SHOWN_CHARACTERS_MAX;
     this.#writeText(row, held === null ? [] : ansi.spansOf(held.text, held.style), limit);
   }
 
   #writeText(row: Row, spans: ansi.Span[], limit: number): void {
-    const only = spans[0];
+    let node = row.text.firstChild;
+    let total = 0;
+    let tabs = 0;
     row.length = 0;
-    if (spans.length <= 1 && (!only || (isBare(only) && only.text.length <= limit))) {
-      setText(row.text, only?.text ?? '');
-      row.length = only?.text.length ?? 0;
-    } else {
-      const nodes: Node[] = [];
-      let total = 0;
-      for (const span of spans) {
-        const room = limit - row.length;
-        total += span.text.length;
-        if (room <= 0) continue;
-        const text = span.text.slice(0, room);
-        row.length += text.length;
-        nodes.push(this.#nodeFor(span, text));
-      }
-      if (total > row.length) nodes.push(moreButton(total - row.length));
-      row.text.replaceChildren(...nodes);
+    for (const span of spans.length > 0 ? spans : NOTHING) {
+      const room = limit - row.length;
+      total += span.text.length;
+      if (room <= 0) continue;
+      const text = span.text.slice(0, room);
+      row.length += text.length;
+      tabs += countTabs(text);
+      const shown = this.#nodeFor(span, text, node);
+      if (node === null) row.text.append(shown);
+      else if (shown !== node) node.replaceWith(shown);
+      node = shown.nextSibling;
     }
-    this.widest = Math.max(this.widest, row.length + 7 * countTabs(row.text.textContent ?? ''));
+    while (node !== null) {
+      const next: ChildNode | null = node.nextSibling;
+      node.remove();
+      node = next;
+    }
+    if (total > row.length) row.text.append(moreButton(total - row.length));
+    this.widest = Math.max(this.widest, row.length + 7 * tabs);
   }
 
-  #nodeFor(span: ansi.Span, text: string): Node {
-    if (isBare(span)) return document.createTextNode(text);
-    const element = document.createElement(span.link === '' ? 'span' : 'a');
-    element.textContent = text;
-    paintStyle(element, span.style, this.#looks.surface);
-    if (span.isControl) {
-      element.classList.add('output-control');
-      element.title = ansi.controlName(text);
+  /** The node that was at its place, written again, or a new one: new ones for each row are work for the collector. */
+  #nodeFor(span: ansi.Span, text: string, before: ChildNode | null): ChildNode {
+    if (isBare(span)) {
+      if (!(before instanceof Text)) return document.createTextNode(text);
+      if (before.data !== text) before.data = text;
+      return before;
     }
-    if (element instanceof HTMLAnchorElement) leadTo(element, span.link);
+    if (span.link !== '') {
+      const link = document.createElement('a');
+      this.#writeSpan(link, span, text);
+      leadTo(link, span.link);
+      return link;
+    }
+    const element = before instanceof HTMLSpanElement ? before : document.createElement('span');
+    this.#writeSpan(element, span, text);
     return element;
   }
+
+  #writeSpan(element: HTMLElement, span: ansi.Span, text: string): void {
+    setText(element, text);
+    paintStyle(element, span, this.#looks.surface);
+    const title = span.isControl ? ansi.controlName(text) : '';
+    if (element.title !== title) element.title = title;
+  }
 }
+
+/** An empty line keeps its text node. */
+const NOTHING: ansi.Span[] = [{ text: '', style: ansi.PLAIN, isControl: false, link: '' }];
 
 /** Change the text node that is there: thousands of new ones a second would be work for the collector. */
 function setText(element: HTMLElement, text: string): void {
   const { firstChild, childNodes } = element;
   if (childNodes.length !== 1 || !(firstChild instanceof Text)) element.textContent = text;
   else if (firstChild.data !== text) firstChild.data = text;
+}
+
+/** To say again what is hidden would have the browser find its style again. */
+function show(element: HTMLElement, isShown: boolean): void {
+  if (element.hidden === isShown) element.hidden = !isShown;
 }
 
 function isBare(span: ansi.Span): boolean {
@@ -245,7 +268,7 @@ function moreButton(characters: number): HTMLButtonElement {
   return button;
 }
 
-function paintStyle(element: HTMLElement, style: ansi.Style, surface: number): void {
+function paintStyle(element: HTMLElement, { style, isControl }: ansi.Span, surface: number): void {
   let { foreground, background } = style;
   const { attributes } = style;
   const names: string[] = [];
@@ -261,7 +284,10 @@ function paintStyle(element: HTMLElement, style: ansi.Style, surface: number): v
   if (attributes & ansi.UNDERLINE) names.push('is-underlined');
   if (attributes & ansi.STRIKE) names.push('is-struck');
   if (attributes & ansi.HIDDEN) names.push('is-hidden');
-  element.className = names.join(' ');
+  if (isControl) names.push('output-control');
+  const className = names.join(' ');
+  if (element.className !== className) element.className = className;
+  if (element.hasAttribute('style')) element.removeAttribute('style');
   paintFreeColours(element, foreground, background, surface);
 }
 
