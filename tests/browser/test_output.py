@@ -199,12 +199,13 @@ LOOKS = """rows => Object.fromEntries(rows.map(row => [row.querySelector('.outpu
 async def test_lines_look_the_same_wherever_one_came_from(tmp_path: Path):
     kinds = (
         "plain", "", "\\033[1;31mbold\\033[0m then not", "\\033[48;2;9;8;7mfree\\033[0m", "a \\001 control",
+        "\\033[4munder\\033[0m", "\\033[2mdim\\033[0m", "\\033[7minverse\\033[0m", "\\033[36mblue\\033[0m",
         "\\033[3mslanted\\033[0m", "\\033]8;;https://example.com/\\007link\\033]8;;\\007 and \\033[32mgreen\\033[0m",
     )  # fmt: skip
     body = " ".join(f"printf '{kind}\\n';" for kind in kinds)
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()
-        task = await recorded(server, f"for i in $(seq 150); do {body} done")
+        task = await recorded(server, f"for i in $(seq 100); do {body} done")
         async with signed_in(browser, server.link) as page:
             rows = output(page).locator(".output-row:visible:not(.is-missing)")
 
@@ -217,7 +218,7 @@ async def test_lines_look_the_same_wherever_one_came_from(tmp_path: Path):
 
             await show(page, server, task, "#L500")
             fresh = await looks_at(500)
-            for line in range(100, 450, 50):
+            for line in range(100, 450, 37):
                 await looks_at(line)
                 again = await looks_at(500)
                 both = fresh.keys() & again.keys()
