@@ -60,6 +60,14 @@ async def copied(page: Page) -> str:
     return found
 
 
+async def in_the_middle(page: Page) -> str:
+    """The text of the row in the middle of the view."""
+    box = await output(page).bounding_box()
+    assert box is not None
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    return str(await page.evaluate("([x, y]) => document.elementFromPoint(x, y)?.textContent", middle))
+
+
 async def find(page: Page, text: str) -> Locator:
     """Type a text into the find bar; what the bar says about it."""
     await output(page).focus()
@@ -351,6 +359,28 @@ async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on
             await output(page).focus()
             await page.keyboard.press("Control+a")
             assert await copied(page) == "x" * 10_000_000 + "\nafter it"
+
+
+async def test_a_page_with_a_line_of_ten_megabytes_answers_while_its_lines_wrap(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        content = "echo before it; head -c 10000000 /dev/zero | tr '\\0' x; echo; echo after it"
+        task = await recorded(server, content)
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, task)
+            await expect(row(page, "after it")).to_be_in_viewport()
+            await output(page).focus()
+            await page.keyboard.press("w")
+            await expect(page.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "true")
+            await expect(row(page, "after it")).to_be_in_viewport()
+            assert "xxx" in await in_the_middle(page)
+            await page.keyboard.press("Home")
+            await expect(row(page, "before it")).to_be_in_viewport()
+            await page.keyboard.press("PageDown")
+            await expect(row(page, "before it")).not_to_be_in_viewport()
+            assert "xxx" in await in_the_middle(page)
+            await page.keyboard.press("End")
+            await expect(row(page, "after it")).to_be_in_viewport()
 
 
 async def test_output_that_would_do_harm_is_text(tmp_path: Path):

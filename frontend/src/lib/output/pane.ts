@@ -9,18 +9,22 @@ import { type Query, Search, StreamLines } from './find';
 import { type MarkKind, Marks } from './highlights';
 import type { LiveOutput } from './live-output';
 import type { Stream } from './pages';
-import { type Looks, type Marked, pointAt, type Row, Rows } from './rows';
+import { type Looks, type Marked, pointAt, type Row, Rows, SHOWN_CHARACTERS_MAX } from './rows';
 import * as selecting from './selection';
-import { Viewport } from './viewport';
+import { Viewport, type WrappedPart } from './viewport';
 import { type Choice, includes, VisibleLines, WithContext } from './visible';
 
 export const ROW_HEIGHT_PX = 18; // as in output.css
+/** About as wide as a character is: says how many rows are drawn while they wrap, not where they are. */
+const CHARACTER_WIDTH_PX = 7.2;
 /** The box moves so many rows before all of them get another place in it. */
 const BOX_ROWS = 1024;
 /** Room for numbers while there are few lines: what is read does not move with every further digit. */
 const DIGITS_MIN = 5;
 /** Between a line's number and its text, in characters. */
 const GUTTER_COLUMNS = 3;
+/** Of the time before a line, in characters, as in output.css. */
+const TIME_COLUMNS = 14;
 const STATUS_INTERVAL_MS = 250;
 const SETTLE_MS = 200;
 const MARKS_PER_ROW_MAX = 200;
@@ -95,6 +99,7 @@ export class OutputPane {
   #settleTimer = 0;
   #rangeHeight = -1;
   #columns = -1;
+  #width = 0;
 
   constructor(scroller: HTMLElement, output: LiveOutput, events: PaneEvents) {
     this.#scroller = scroller;
@@ -116,6 +121,7 @@ export class OutputPane {
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(scroller);
     this.#view.setHeight(scroller.clientHeight);
+    this.#width = scroller.clientWidth;
     this.#listen();
     this.changed();
   }
@@ -191,9 +197,13 @@ export class OutputPane {
 
   wrap(on: boolean): void {
     this.#wraps = on;
+    // A browser takes seconds to lay rows out anew that it laid out the other way; written anew they take none.
+    this.#shown = this.#rows.paint(0, [], null);
     this.#scroller.classList.toggle('is-wrapping', on);
     this.#columns = -1;
     this.#box.style.transform = '';
+    // Before anything asks for a layout: rows are not wrapped to the widest of them.
+    if (on) this.#spacer.style.minWidth = '';
     this.changed();
   }
 
@@ -496,6 +506,7 @@ export class OutputPane {
   /** Where the view became larger the browser moves what is in it, and says so now or later: nobody scrolled. */
   #resized(): void {
     this.#view.setHeight(this.#scroller.clientHeight);
+    this.#width = this.#scroller.clientWidth;
     this.#view.settled(this.#scroller.scrollTop);
     this.#columns = -1;
     this.changed();
@@ -605,16 +616,13 @@ export class OutputPane {
     if (view.height === 0) return;
     this.#settle();
     this.#hearWheel();
-    const first = view.firstRow;
-    // Wrapped rows at the end are aligned to the bottom, so more of them may be needed above.
-    const count = Math.max(
-      0,
-      Math.min(visible.count - first, view.visibleRows * (this.#wraps && view.lastScreenShare > 0 ? 2 : 1)),
-    );
+    const part = this.#wraps ? this.#wrappedPart() : null;
+    const first = part?.from ?? view.firstRow;
+    const count = part ? part.to - part.from : Math.max(0, Math.min(visible.count - first, view.visibleRows));
     const lines = Array.from({ length: count }, (_, index) => visible.lineAt(first + index));
     this.#shown = this.#rows.paint(first, lines, this.#marked);
     this.#output.keeper.look(lines);
-    if (this.#wraps) this.#placeWrapped();
+    if (part) this.#placeWrapped(part);
     else this.#placeRows(first);
     this.#paintMarks();
   }
@@ -652,13 +660,35 @@ export class OutputPane {
     this.#scroller.classList.toggle('is-wide', this.#scroller.scrollWidth > this.#scroller.clientWidth);
   }
 
-  #placeWrapped(): void {
-    this.#spacer.style.minWidth = '';
+  #wrappedPart(): WrappedPart {
+    const { digits, timeOf, expanded } = this.#looks;
+    const gutter = digits + GUTTER_COLUMNS + (timeOf === null ? 0 : TIME_COLUMNS);
+    const columns = Math.max(1, Math.floor(this.#width / CHARACTER_WIDTH_PX) - gutter);
+    const heights = new Map<number, number>();
+    return this.#view.wrappedPart((row) => {
+      let height = heights.get(row);
+      if (height === undefined) {
+        const line = this.#visible.lineAt(row);
+        const { length } = visibleText(this.#output.pages.at(line)?.text ?? '');
+        const shown = expanded.has(line) ? length : Math.min(length, SHOWN_CHARACTERS_MAX);
+        height = Math.max(1, Math.ceil(shown / columns)) * ROW_HEIGHT_PX;
+        heights.set(row, height);
+      }
+      return height;
+    });
+  }
+
+  #placeWrapped({ from, to, anchor }: WrappedPart): void {
     this.#shown.forEach((row, index) => {
       row.element.style.order = `${index}`;
     });
-    const heightOfFirst = this.#shown[0]?.element.offsetHeight ?? 0;
-    const offset = this.#view.wrappedOffset(heightOfFirst, this.#box.scrollHeight);
+    let offset: number;
+    if (from === this.#view.firstRow && (to === this.#view.rows || this.#view.lastScreenShare === 0)) {
+      offset = this.#view.wrappedOffset(this.#shown[0]?.element.offsetHeight ?? 0, this.#box.scrollHeight);
+    } else {
+      const { offsetTop = 0, offsetHeight = 0 } = this.#shown[anchor.row - from]?.element ?? {};
+      offset = anchor.y - offsetTop - anchor.share * offsetHeight;
+    }
     this.#box.style.transform = `translateY(${Math.round(offset)}px)`;
   }
 

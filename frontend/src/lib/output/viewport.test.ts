@@ -123,3 +123,31 @@ describe('wrapped rows', () => {
     expect(view.wrappedOffset(18, 54)).toBeCloseTo(0);
   });
 });
+
+describe('wrapped rows that are drawn', () => {
+  test('are no more than what is seen and a screen on each side, however high they are', () => {
+    const view = viewport(1000);
+    view.goTo(100, 0);
+    expect(view.wrappedPart(() => 900)).toEqual({ from: 100, to: 101, anchor: { row: 100, share: 0, y: 0 } });
+    view.follow();
+    expect(view.wrappedPart(() => 500)).toEqual({ from: 998, to: 1000, anchor: { row: 999, share: 1, y: 360 } });
+  });
+
+  test('are all rows in view while none is higher than a line', () => {
+    const view = viewport(1000);
+    view.goTo(100, 0);
+    expect(view.wrappedPart(() => 18)).toMatchObject({ from: 100, to: 100 + view.visibleRows });
+  });
+
+  test('stand over the last screen where the whole block would put them', () => {
+    const view = viewport(1000);
+    view.goTo(970, 0);
+    const { row, share, y } = view.wrappedPart(() => 180).anchor;
+    const offset = view.wrappedOffset(180, 180 * 30);
+    expect(y - (row - 970 + share) * 180).toBeCloseTo(offset);
+  });
+
+  test('are none where there is none', () => {
+    expect(viewport(0).wrappedPart(() => 18)).toMatchObject({ from: 0, to: 0 });
+  });
+});

@@ -11,6 +11,14 @@
  */
 export const SCROLL_RANGE_MAX_PX = 8_000_000;
 
+/** Wrapped rows to be drawn, and what holds them in place: a share of one row's height stands at `y`. */
+export interface WrappedPart {
+  from: number;
+  /** After the last one. */
+  to: number;
+  anchor: { row: number; share: number; y: number };
+}
+
 export class Viewport {
   rows = 0;
   height = 0;
@@ -125,6 +133,33 @@ export class Viewport {
 
   leaveEnd(): void {
     this.following = false;
+  }
+
+  /**
+   * Which wrapped rows are drawn, by about how high each is: those that can be seen and a screen more on
+   * each side, since over the last screen the block may be many screens high.
+   */
+  wrappedPart(heightOf: (row: number) => number): WrappedPart {
+    const first = this.firstRow;
+    const share = this.lastScreenShare;
+    const end = share > 0 ? this.rows : first + this.visibleRows;
+    const anchor = { row: first, share: this.top / this.rowHeight - first, y: share * this.height };
+    if (first >= end) return { from: first, to: first, anchor };
+    if (share > 0) {
+      // As in wrappedOffset: what is at a share of the block is at that share of the height.
+      let block = 0;
+      for (let row = first; row < end; row++) block += heightOf(row);
+      let rest = share * block + (1 - share) * anchor.share * heightOf(first);
+      while (anchor.row < end - 1 && rest > heightOf(anchor.row)) rest -= heightOf(anchor.row++);
+      anchor.share = Math.min(1, rest / heightOf(anchor.row));
+    }
+    let from = anchor.row;
+    let above = anchor.share * heightOf(from);
+    while (from > first && above < anchor.y + this.height) above += heightOf(--from);
+    let to = anchor.row + 1;
+    let below = (1 - anchor.share) * heightOf(anchor.row);
+    while (to < end && below < 2 * this.height - anchor.y) below += heightOf(to++);
+    return { from, to, anchor };
   }
 
   /**
