@@ -165,6 +165,7 @@ async def test_a_second_tab_follows_the_same_log_and_disturbs_nothing(tmp_path: 
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await pending(server, "echo chosen")
         async with signed_in(browser, server.link) as page:
+            await expect(card(page, "Pending", "echo chosen")).to_be_visible()
             await page.keyboard.press("j")
             await page.keyboard.press("x")
             dialog = await new_task(page, content="echo typed in the first tab")
