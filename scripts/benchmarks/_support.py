@@ -193,9 +193,7 @@ async def open_site(desktops: int = 1, **facts: object) -> AsyncGenerator[Site]:
 
 
 async def _add_desktop(server: ServerProcess, host: SshHost, name: str, facts: dict[str, object]) -> str:
-    auth = {"kind": "key", "privateKey": private_text(host.user_key)}
-    ssh = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth}
-    added = (await server.http.post("/api/desktops", json={"name": name, "ssh": ssh, **facts})).json()
+    added = (await server.http.post("/api/desktops", json={"name": name, "ssh": host.ssh(), **facts})).json()
     at = f"/api/desktops/{added['id']}"
     offered = added["ssh"]["offeredHostKeys"][0]["fingerprint"]
     await server.http.patch(at, json={"ssh": {"hostKeyFingerprint": offered}})

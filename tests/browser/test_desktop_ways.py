@@ -37,9 +37,7 @@ def certificate_for(host: SshHost) -> str:
 
 
 async def add_bastion(server: ServerProcess, host: SshHost) -> None:
-    auth = {"kind": "key", "privateKey": private_text(host.user_key)}
-    ssh = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth}
-    added = (await server.http.post("/api/desktops", json={"name": "bastion", "ssh": ssh})).json()
+    added = (await server.http.post("/api/desktops", json={"name": "bastion", "ssh": host.ssh()})).json()
     offered = added["ssh"]["offeredHostKeys"][0]["fingerprint"]
     await server.http.patch(f"/api/desktops/{added['id']}", json={"ssh": {"hostKeyFingerprint": offered}})
 

@@ -49,7 +49,7 @@ async def test_a_desktop_is_added_by_comparing_its_fingerprint_and_runs_a_comman
             await dialog.get_by_role("button", name="Continue").click()
 
             # Its key is shown and compared; the dialog may be left, and nothing is sent meanwhile.
-            fingerprint = host.host_keys["ed25519"].get_fingerprint()
+            fingerprint = host.fingerprint
             await expect(dialog.get_by_role("heading", name="Confirm Büro <1>")).to_be_visible()
             await expect(dialog.get_by_role("radio", name=fingerprint)).to_be_checked()
             await dialog.get_by_role("button", name="Later").click()
@@ -131,10 +131,8 @@ async def test_a_desktop_is_added_by_comparing_its_fingerprint_and_runs_a_comman
 async def test_a_host_that_shows_another_key_is_sent_nothing_until_somebody_confirms_it(tmp_path: Path):
     async with open_server(tmp_path / "data", demo=False) as server, open_browser() as browser:
         async with open_sshd() as host:
-            auth = {"kind": "key", "privateKey": private_text(host.user_key)}
-            old = host.host_keys["ed25519"].get_fingerprint()
-            ssh = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth}
-            body = {"name": "moved", "ssh": ssh | {"hostKeyFingerprint": old}}
+            old = host.fingerprint
+            body = {"name": "moved", "ssh": host.ssh(hostKeyFingerprint=old)}
             (await server.http.post("/api/desktops", json=body)).raise_for_status()
             async with signed_in(browser, await server.another_link()) as page:
                 await page.goto(f"{server.url}/desktops")
@@ -161,10 +159,8 @@ async def test_a_host_that_shows_another_key_is_sent_nothing_until_somebody_conf
 async def test_a_desktop_that_is_away_says_why_and_when_it_is_tried_again(tmp_path: Path):
     async with open_server(tmp_path / "data", demo=False) as server, open_browser() as browser:
         async with open_sshd() as host:
-            auth = {"kind": "key", "privateKey": private_text(host.user_key)}
-            known = {"hostKeyFingerprint": host.host_keys["ed25519"].get_fingerprint()}
-            ssh = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth, **known}
-            desktop = (await server.http.post("/api/desktops", json={"name": "away", "ssh": ssh})).json()
+            body = {"name": "away", "ssh": host.ssh(hostKeyFingerprint=host.fingerprint)}
+            desktop = (await server.http.post("/api/desktops", json=body)).json()
             async with signed_in(browser, await server.another_link()) as page:
                 await page.goto(f"{server.url}/desktops/{desktop['id']}")
                 await expect(page.get_by_role("main").get_by_text("Running", exact=True)).to_be_visible()

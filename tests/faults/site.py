@@ -41,7 +41,7 @@ from tests.faults.watcher import DEADLINE_SECONDS, Watcher
 from tests.support.processes import is_alive
 from tests.support.proxy import Proxy, open_proxy
 from tests.support.server_process import ServerProcess, command_line, open_server
-from tests.support.sshd import SshHost, open_sshd, private_text
+from tests.support.sshd import SshHost, open_sshd
 from tests.support.waiting import until
 
 END_SECONDS = DEADLINE_SECONDS
@@ -226,13 +226,7 @@ class Site:
         body = {
             "name": "The desktop",
             "maxConcurrentTasks": 50,
-            "ssh": {
-                "host": "127.0.0.1",
-                "port": self.proxy.port,
-                "username": self.host.username,
-                "hostKeyFingerprint": self.host.host_keys["ed25519"].get_fingerprint(),
-                "auth": {"kind": "key", "privateKey": private_text(self.host.user_key)},
-            },
+            "ssh": self.host.ssh(port=self.proxy.port, hostKeyFingerprint=self.host.fingerprint),
         } | facts
         answer = await server.http.post("/api/desktops", json=body)
         assert answer.status_code == 201, answer.text

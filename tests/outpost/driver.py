@@ -18,6 +18,7 @@ import anyio.abc
 
 from mission_control.runs import install
 from mission_control.runs.frames import Frame, FrameReader, Kind
+from tests.support.processes import is_alive
 
 DEADLINE_SECONDS = 30
 SERVER = "5e72e7"
@@ -322,23 +323,11 @@ async def open_desktop(home: Path) -> AsyncGenerator[Desktop]:
         desktop.end_everything()
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
-    except OSError:
-        return False
-
-
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for what another process does: nothing tells."""
     with anyio.fail_after(DEADLINE_SECONDS):
         while not holds():
             await anyio.sleep(0.01)
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def until_dead(*pids: int) -> None:

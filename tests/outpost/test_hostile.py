@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from mission_control.runs.frames import Kind
-from tests.outpost.driver import children_of, is_alive, open_desktop, run_id, task_id, until, until_dead
+from tests.outpost.driver import open_desktop, run_id, task_id, until, until_dead
+from tests.support.processes import children_of, is_alive
 
 FLOOD = "seq 1 400000"
 FLOODED = "".join(f"{n}\n" for n in range(1, 400001)).encode()

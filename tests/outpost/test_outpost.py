@@ -18,7 +18,8 @@ from mission_control.domain.masking import FORM_BYTES_MAX
 from mission_control.outpost.outpost import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, Channel
 from mission_control.runs import install
 from mission_control.runs.frames import HEAD, HEAD_BYTES, Frame, Kind
-from tests.outpost.driver import is_alive, open_desktop, run_id, task_id, until_dead
+from tests.outpost.driver import open_desktop, run_id, task_id, until_dead
+from tests.support.processes import is_alive
 
 FLOOD = "seq 1 400000; seq 1 100000 >&2"
 FLOODED = "".join(f"{n}\n" for n in range(1, 400001)).encode()

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mission_control.runs.frames import Kind
-from tests.outpost.driver import Attached, Received, is_alive, open_desktop, task_id
+from tests.outpost.driver import Attached, Received, open_desktop, task_id
 from tests.support.chat_endpoint import ChatEndpoint, Exchange, answer, open_chat_endpoint, replies
+from tests.support.processes import is_alive
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)

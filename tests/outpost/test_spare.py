@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mission_control.runs.frames import Kind
-from tests.outpost.driver import Attached, Desktop, children_of, open_desktop, until, until_dead
+from tests.outpost.driver import Attached, Desktop, open_desktop, until, until_dead
+from tests.support.processes import children_of
 
 
 async def spare_after_a_run(desktop: Desktop, outpost: Attached) -> int:
@@ -21,6 +22,15 @@ async def spare_after_a_run(desktop: Desktop, outpost: Attached) -> int:
     await until_dead(used)
     await until(lambda: len(children_of(outpost.hello["pid"])) == 1)
     return children_of(outpost.hello["pid"])[0]
+
+
+async def stopped_spare_with_a_run(desktop: Desktop, outpost: Attached) -> int:
+    """The spare, which was given the run `next` and cannot start it."""
+    spare = await spare_after_a_run(desktop, outpost)
+    os.kill(spare, signal.SIGSTOP)
+    await outpost.start("next", "echo next")
+    await outpost.state("next", "running")
+    return spare
 
 
 async def test_an_account_on_which_nothing_ran_has_no_spare(tmp_path: Path):
@@ -64,10 +74,7 @@ async def test_a_command_of_any_size_runs_once_whether_the_spare_can_take_it_or_
 
 async def test_a_stopped_spare_that_was_given_a_run_starts_it_once_it_goes_on(tmp_path: Path):
     async with open_desktop(tmp_path) as desktop, desktop.attached() as outpost:
-        spare = await spare_after_a_run(desktop, outpost)
-        os.kill(spare, signal.SIGSTOP)
-        await outpost.start("next", "echo next")
-        await outpost.state("next", "running")
+        spare = await stopped_spare_with_a_run(desktop, outpost)
         await outpost.start("other", "echo other")
         assert (await outpost.ended("other")).out == b"other\n"
         os.kill(spare, signal.SIGCONT)
@@ -76,10 +83,7 @@ async def test_a_stopped_spare_that_was_given_a_run_starts_it_once_it_goes_on(tm
 
 async def test_a_spare_that_is_killed_with_its_run_in_hand_is_said(tmp_path: Path):
     async with open_desktop(tmp_path) as desktop, desktop.attached() as outpost:
-        spare = await spare_after_a_run(desktop, outpost)
-        os.kill(spare, signal.SIGSTOP)
-        await outpost.start("next", "echo next")
-        await outpost.state("next", "running")
+        spare = await stopped_spare_with_a_run(desktop, outpost)
         os.kill(spare, signal.SIGKILL)
         assert (await outpost.state("next", "lost"))["why"] == "never_started"
         assert not outpost.run("next").out

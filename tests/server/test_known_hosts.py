@@ -14,7 +14,7 @@ from mission_control.runs.connection import public_line
 from tests.cli.program import Program
 from tests.runs.test_host_trust import CA, OTHER_CA, certified
 from tests.support.server_process import ServerProcess, open_server
-from tests.support.sshd import SshHost, key, open_sshd, private_text
+from tests.support.sshd import SshHost, key, open_sshd
 from tests.support.waiting import until
 
 KNOWN = "/api/mission-control/known-hosts"
@@ -28,9 +28,7 @@ class Fleet:
         self.program = Program(server.data_dir)
 
     async def add_desktop(self, host: SshHost, **ssh: Any) -> str:
-        auth = {"kind": "key", "privateKey": private_text(host.user_key)}
-        where = {"host": "127.0.0.1", "port": host.port, "username": host.username, "auth": auth}
-        made = await self.http.post("/api/desktops", json={"name": "build-1", "ssh": where | ssh})
+        made = await self.http.post("/api/desktops", json={"name": "build-1", "ssh": host.ssh(**ssh)})
         assert made.status_code == 201, made.text
         return made.json()["id"]
 
@@ -109,7 +107,7 @@ async def test_what_a_desktop_trusts_for_itself_comes_first(tmp_path: Path):
         await fleet.trust("*", by=OTHER_CA)
         own = await fleet.add_desktop(host, hostAuthority=public_line(CA))
         await fleet.until_status(own, "running")
-        fingerprint = plain.host_keys["ed25519"].get_fingerprint()
+        fingerprint = plain.fingerprint
         pinned = await fleet.add_desktop(plain, hostKeyFingerprint=fingerprint)
         await fleet.until_status(pinned, "running")
         await fleet.until_refused(await fleet.add_desktop(host), "host_certificate_invalid")
@@ -119,7 +117,7 @@ async def test_a_key_that_is_revoked_for_the_fleet_ends_what_it_proved(tmp_path:
     async with open_fleet(tmp_path) as fleet, open_sshd(options=certified(tmp_path)) as host, open_sshd() as plain:
         await fleet.trust("*")
         by_fleet = await fleet.add_desktop(host)
-        fingerprint = plain.host_keys["ed25519"].get_fingerprint()
+        fingerprint = plain.fingerprint
         pinned = await fleet.add_desktop(plain, hostKeyFingerprint=fingerprint)
         for id in (by_fleet, pinned):
             await fleet.until_status(id, "running")

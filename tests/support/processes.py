@@ -14,6 +14,14 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that it started and that have not ended; none when it has ended itself."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
 def processes_with(text: str) -> list[int]:
     """The processes that have this text in their command line or environment."""
     found: list[int] = []

@@ -14,11 +14,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import anyio
 import asyncssh
 
 from mission_control.runs.connection import KeyAuth, SshAuth, SshTarget, public_line
+from tests.support.processes import children_of
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))
 
@@ -57,6 +59,16 @@ class SshHost:
             host_key=pinned,
             auth=auth or KeyAuth(private_text(self.user_key)),
         )
+
+    def ssh(self, **facts: Any) -> dict[str, Any]:
+        """What the API is told to reach and sign in to it, without a host key."""
+        auth = {"kind": "key", "privateKey": private_text(self.user_key)}
+        return {"host": "127.0.0.1", "port": self.port, "username": self.username, "auth": auth} | facts
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the host key that is pinned at first."""
+        return self.host_keys["ed25519"].get_fingerprint()
 
     @property
     def log(self) -> str:
@@ -229,11 +241,7 @@ def _free_port() -> int:
 def _descendants(pid: int) -> list[int]:
     """Deepest first, so that none is adopted by init while we go through them."""
     found: list[int] = []
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return found
-    for child in map(int, children):
+    for child in children_of(pid):
         found += [*_descendants(child), child]
     return found
 
