@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.signing_in import signed_in
@@ -115,6 +116,51 @@ async def test_a_card_under_the_pointer_does_not_move_when_others_come_in_above_
             await page.mouse.move(5, 5)
             await expect(card(page, "Pending", "echo newer")).to_be_visible()
             await expect(column(page, "Pending").get_by_text("+1")).to_be_hidden()
+
+
+WHERE_IT_IS = "card => (({ left, top }) => [left, top])(card.getBoundingClientRect())"
+INTO_THE_MIDDLE = f"""async card => {{
+    for (let frame = 0; frame < 10; frame++) {{  // its neighbours get their heights when they come into sight
+        card.scrollIntoView({{ block: 'center' }});
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+    }}
+    return ({WHERE_IT_IS})(card);
+}}"""
+
+
+async def test_who_comes_back_from_a_task_finds_the_board_as_it_was_left(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        for number in range(70):
+            id = await pending(server, f"echo {number}", labels=["long"] * (number % 3 == 0))
+            (await server.http.post(f"/api/mission-control/tasks/{id}/cancel")).raise_for_status()
+        async with signed_in(browser, server.link, size=(1000, 800)) as page:
+            cards = column(page, "Cancelled").get_by_role("listitem")
+            await column(page, "Cancelled").get_by_role("button", name="Show more").scroll_into_view_if_needed()
+            await expect(cards).to_have_count(70)
+            opened = card(page, "Cancelled", "echo 30")
+            before = await opened.evaluate(INTO_THE_MIDDLE)
+            for back in (page.go_back, lambda: page.keyboard.press("u")):
+                await opened.get_by_role("link").click()
+                await expect(page.get_by_role("heading", name="Task", exact=True)).to_be_visible()
+                await back()
+                await expect(opened.get_by_role("link")).to_be_focused()
+                await expect(cards).to_have_count(70)
+                after = await opened.evaluate(WHERE_IT_IS)
+                assert after == pytest.approx(before, abs=2)
+            await page.keyboard.press("j")
+            await expect(card(page, "Cancelled", "echo 29").get_by_role("link")).to_be_focused()
+            await page.get_by_label("Filter by label").select_option("long")
+            await expect(card(page, "Cancelled", "echo 29")).to_be_hidden()
+            await page.keyboard.press("Escape")
+            await page.evaluate("document.activeElement.blur()")
+            await page.keyboard.press("g")
+            await page.keyboard.press("o")
+            await expect(column(page, "Pending")).to_be_hidden()
+            await page.keyboard.press("g")
+            await page.keyboard.press("b")
+            await expect(card(page, "Cancelled", "echo 69")).to_be_attached()
+            await expect(column(page, "Pending")).to_be_in_viewport()
+            assert await column(page, "Cancelled").get_by_role("list").evaluate("list => list.scrollTop") == 0
 
 
 async def test_a_running_card_says_its_last_line_when_it_is_in_sight(tmp_path: Path):
