@@ -210,6 +210,20 @@ UNREACHABLE = {
 }
 
 
+async def test_a_approves_and_r_retries_the_card_that_has_the_focus(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        await server.run("echo looked at", title="looked at", requiresApproval=True)
+        async with signed_in(browser, server.link) as page:
+            await expect(card(page, "Review", "looked at")).to_be_visible()
+            await page.keyboard.press("j")
+            await page.keyboard.press("a")
+            await expect(card(page, "Done", "looked at")).to_be_visible()
+            await card(page, "Done", "looked at").get_by_role("link").focus()
+            await page.keyboard.press("r")
+            await expect(card(page, "Pending", "looked at")).to_be_visible()
+
+
 async def test_a_viewer_sees_why_an_action_is_missing(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await pending(server, "echo looked at")

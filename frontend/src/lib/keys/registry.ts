@@ -33,6 +33,7 @@ export const KEYS = [
   { id: 'right', keys: 'l', label: 'Column to the right', group: 'Board' },
   { id: 'open', keys: 'Enter', label: 'Open the card', group: 'Board', isLocal: true },
   { id: 'run', keys: 'r', label: 'Run, or retry', group: 'Board' },
+  { id: 'approve', keys: 'a', label: 'Approve', group: 'Board' },
   { id: 'select', keys: 'x', label: 'Select the card', group: 'Board' },
   { id: 'extend', keys: 'J', label: 'Select downwards', group: 'Board' },
   { id: 'move', keys: 'm', label: 'Move to a column', group: 'Board' },
