@@ -224,6 +224,30 @@ async def test_a_approves_and_r_retries_the_card_that_has_the_focus(tmp_path: Pa
             await expect(card(page, "Pending", "looked at")).to_be_visible()
 
 
+async def test_archiving_a_task_that_has_not_run_or_many_asks_first(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        for number in range(3):
+            await pending(server, f"echo {number}")
+        async with signed_in(browser, server.link) as page:
+            await card(page, "Pending", "echo 0").get_by_role("button", name="Actions").click()
+            await page.get_by_role("menuitem", name="Archive").click()
+            question = page.get_by_role("dialog", name="Archive this task?")
+            await expect(question.get_by_text("“echo 0” has not run and is cancelled.")).to_be_visible()
+            await question.get_by_role("button", name="Back").click()
+            await expect(question).to_be_hidden()
+            await expect(card(page, "Pending", "echo 0")).to_be_visible()
+            for number in (1, 2):
+                await card(page, "Pending", f"echo {number}").get_by_role("link").focus()
+                await page.keyboard.press("x")
+            await page.keyboard.press("Control+k")
+            await page.get_by_role("option", name="Archive").click()
+            question = page.get_by_role("dialog", name="Archive 2 tasks?")
+            await question.get_by_role("button", name="Archive tasks").click()
+            await expect(card(page, "Pending", "echo 1")).to_be_hidden()
+            await expect(card(page, "Pending", "echo 2")).to_be_hidden()
+            await expect(card(page, "Pending", "echo 0")).to_be_visible()
+
+
 async def test_a_viewer_sees_why_an_action_is_missing(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await pending(server, "echo looked at")
