@@ -248,6 +248,21 @@ async def test_archiving_a_task_that_has_not_run_or_many_asks_first(tmp_path: Pa
             await expect(card(page, "Pending", "echo 0")).to_be_visible()
 
 
+async def test_a_viewer_of_an_empty_board_sees_why_it_cannot_be_tried(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        made = await server.http.post("/api/auth/api-keys", json={"name": "watcher", "role": "viewer"})
+        page = await browser.new_page()
+        await page.goto(server.url)
+        await page.get_by_label(re.compile("key", re.IGNORECASE)).first.fill(made.json()["key"])
+        await page.get_by_role("button", name=re.compile("Sign in")).click()
+        example = page.get_by_role("button", name=re.compile("what is this machine"))
+        await expect(example).to_have_attribute("aria-disabled", "true")
+        await expect(example).to_have_attribute("title", re.compile("operator"))
+        await example.click(force=True)
+        await expect(page.get_by_role("dialog")).to_be_hidden()
+
+
 async def test_a_viewer_sees_why_an_action_is_missing(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await pending(server, "echo looked at")
