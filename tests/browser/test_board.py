@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.signing_in import signed_in
@@ -117,6 +118,51 @@ async def test_a_card_under_the_pointer_does_not_move_when_others_come_in_above_
             await expect(column(page, "Pending").get_by_text("+1")).to_be_hidden()
 
 
+WHERE_IT_IS = "card => (({ left, top }) => [left, top])(card.getBoundingClientRect())"
+INTO_THE_MIDDLE = f"""async card => {{
+    for (let frame = 0; frame < 10; frame++) {{  // its neighbours get their heights when they come into sight
+        card.scrollIntoView({{ block: 'center' }});
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+    }}
+    return ({WHERE_IT_IS})(card);
+}}"""
+
+
+async def test_who_comes_back_from_a_task_finds_the_board_as_it_was_left(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        for number in range(70):
+            id = await pending(server, f"echo {number}", labels=["long"] * (number % 3 == 0))
+            (await server.http.post(f"/api/mission-control/tasks/{id}/cancel")).raise_for_status()
+        async with signed_in(browser, server.link, size=(1000, 800)) as page:
+            cards = column(page, "Cancelled").get_by_role("listitem")
+            await column(page, "Cancelled").get_by_role("button", name="Show more").scroll_into_view_if_needed()
+            await expect(cards).to_have_count(70)
+            opened = card(page, "Cancelled", "echo 30")
+            before = await opened.evaluate(INTO_THE_MIDDLE)
+            for back in (page.go_back, lambda: page.keyboard.press("u")):
+                await opened.get_by_role("link").click()
+                await expect(page.get_by_role("heading", name="Task", exact=True)).to_be_visible()
+                await back()
+                await expect(opened.get_by_role("link")).to_be_focused()
+                await expect(cards).to_have_count(70)
+                after = await opened.evaluate(WHERE_IT_IS)
+                assert after == pytest.approx(before, abs=2)
+            await page.keyboard.press("j")
+            await expect(card(page, "Cancelled", "echo 29").get_by_role("link")).to_be_focused()
+            await page.get_by_label("Filter by label").select_option("long")
+            await expect(card(page, "Cancelled", "echo 29")).to_be_hidden()
+            await page.keyboard.press("Escape")
+            await page.evaluate("document.activeElement.blur()")
+            await page.keyboard.press("g")
+            await page.keyboard.press("o")
+            await expect(column(page, "Pending")).to_be_hidden()
+            await page.keyboard.press("g")
+            await page.keyboard.press("b")
+            await expect(card(page, "Cancelled", "echo 69")).to_be_attached()
+            await expect(column(page, "Pending")).to_be_in_viewport()
+            assert await column(page, "Cancelled").get_by_role("list").evaluate("list => list.scrollTop") == 0
+
+
 async def test_a_running_card_says_its_last_line_when_it_is_in_sight(tmp_path: Path):
     gate = tmp_path / "gate"
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
@@ -162,6 +208,59 @@ UNREACHABLE = {
         "auth": {"kind": "password", "password": "unused"},
     },
 }
+
+
+async def test_a_approves_and_r_retries_the_card_that_has_the_focus(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        await server.run("echo looked at", title="looked at", requiresApproval=True)
+        async with signed_in(browser, server.link) as page:
+            await expect(card(page, "Review", "looked at")).to_be_visible()
+            await page.keyboard.press("j")
+            await page.keyboard.press("a")
+            await expect(card(page, "Done", "looked at")).to_be_visible()
+            await card(page, "Done", "looked at").get_by_role("link").focus()
+            await page.keyboard.press("r")
+            await expect(card(page, "Pending", "looked at")).to_be_visible()
+
+
+async def test_archiving_a_task_that_has_not_run_or_many_asks_first(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        for number in range(3):
+            await pending(server, f"echo {number}")
+        async with signed_in(browser, server.link) as page:
+            await card(page, "Pending", "echo 0").get_by_role("button", name="Actions").click()
+            await page.get_by_role("menuitem", name="Archive").click()
+            question = page.get_by_role("dialog", name="Archive this task?")
+            await expect(question.get_by_text("“echo 0” has not run and is cancelled.")).to_be_visible()
+            await question.get_by_role("button", name="Back").click()
+            await expect(question).to_be_hidden()
+            await expect(card(page, "Pending", "echo 0")).to_be_visible()
+            for number in (1, 2):
+                await card(page, "Pending", f"echo {number}").get_by_role("link").focus()
+                await page.keyboard.press("x")
+            await page.keyboard.press("Control+k")
+            await page.get_by_role("option", name="Archive").click()
+            question = page.get_by_role("dialog", name="Archive 2 tasks?")
+            await question.get_by_role("button", name="Archive tasks").click()
+            await expect(card(page, "Pending", "echo 1")).to_be_hidden()
+            await expect(card(page, "Pending", "echo 2")).to_be_hidden()
+            await expect(card(page, "Pending", "echo 0")).to_be_visible()
+
+
+async def test_a_viewer_of_an_empty_board_sees_why_it_cannot_be_tried(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        made = await server.http.post("/api/auth/api-keys", json={"name": "watcher", "role": "viewer"})
+        page = await browser.new_page()
+        await page.goto(server.url)
+        await page.get_by_label(re.compile("key", re.IGNORECASE)).first.fill(made.json()["key"])
+        await page.get_by_role("button", name=re.compile("Sign in")).click()
+        example = page.get_by_role("button", name=re.compile("what is this machine"))
+        await expect(example).to_have_attribute("aria-disabled", "true")
+        await expect(example).to_have_attribute("title", re.compile("operator"))
+        await example.click(force=True)
+        await expect(page.get_by_role("dialog")).to_be_hidden()
 
 
 async def test_a_viewer_sees_why_an_action_is_missing(tmp_path: Path):

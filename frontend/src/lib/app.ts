@@ -7,6 +7,7 @@ import { Socket, socketUrl } from './live/socket';
 import { router } from './router';
 import { ActivityState } from './state/activity.svelte';
 import { ApprovalsState } from './state/approvals.svelte';
+import { BoardPlace } from './state/board-place.svelte';
 import { clock } from './state/clock';
 import { ConnectionState } from './state/connection.svelte';
 import { DesktopsState } from './state/desktops.svelte';
@@ -38,6 +39,7 @@ class App {
   readonly approvals = new ApprovalsState(api);
   readonly activity = new ActivityState(api);
   readonly settings = new SettingsState(api);
+  readonly boardPlace = new BoardPlace();
   #feed = new Feed(this, this.socket);
   readonly shown = new ShownTasks((taskIds) => this.#feed.show(taskIds));
 
@@ -108,6 +110,7 @@ class App {
     this.#feed.stop();
     this.socket.stop();
     this.tasks.clear();
+    this.boardPlace.clear();
     this.session.forget();
   }
 

@@ -9,6 +9,7 @@ import { router } from './router';
 import { asks } from './state/asks.svelte';
 import { type Failure, failures } from './state/failures.svelte';
 import type { TaskState } from './state/tasks.svelte';
+import { titleOf } from './titles';
 
 /** Requests at a time; more would only wait in the browser. */
 const AT_ONCE = 6;
@@ -20,8 +21,26 @@ export function order(move: Move, tasks: readonly TaskState[]): Promise<void> {
   if (move === 'reject') asks.open({ kind: 'reject', tasks: able });
   else if (move === 'cancel' && able.some((task) => task.status === 'running'))
     asks.open({ kind: 'cancel', tasks: able });
+  else if (move === 'archive' && (able.length > 1 || able.some((task) => task.status === 'pending'))) askArchive(able);
   else return carryOut(move, able);
   return Promise.resolve();
+}
+
+function askArchive(tasks: readonly TaskState[]): void {
+  const [first] = tasks;
+  const isOne = tasks.length === 1;
+  const pending = tasks.filter((task) => task.status === 'pending').length;
+  const who = isOne && first ? `“${titleOf(first)}”` : plural(pending, 'task');
+  const cancelled = pending
+    ? `${who} ${pending === 1 ? 'has not run and is' : 'have not run and are'} cancelled. `
+    : '';
+  asks.open({
+    kind: 'confirm',
+    title: isOne ? 'Archive this task?' : `Archive ${tasks.length} tasks?`,
+    detail: `${cancelled}${isOne ? 'It leaves' : 'All of them leave'} the board; the log keeps ${isOne ? 'it' : 'them'}. This cannot be undone.`,
+    label: isOne ? 'Archive task' : 'Archive tasks',
+    run: () => carryOut('archive', tasks),
+  });
 }
 
 /** Does it without asking. */

@@ -3,10 +3,19 @@
 import { router } from './router';
 
 export function startWorker(): void {
-  // Plain http, private windows and the development server have none.
-  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
-  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+  const workers = import.meta.env.PROD ? container() : undefined; // the development server has none
+  if (!workers) return;
+  workers.addEventListener('message', ({ data }) => {
     if (typeof data?.go === 'string') router.go(data.go);
   });
-  window.addEventListener('load', () => navigator.serviceWorker.register('/sw.js').catch(() => {}));
+  window.addEventListener('load', () => workers.register('/sw.js').catch(() => {}));
+}
+
+/** Plain http and private windows have none; a sandboxed frame throws where one asks for it. */
+function container(): ServiceWorkerContainer | undefined {
+  try {
+    return navigator.serviceWorker;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,13 +1,9 @@
-// Which cards are selected, and which one has the focus while cards come and go.
+// Which cards are selected.
 import { SvelteSet } from 'svelte/reactivity';
 
 export class Selection {
   #ids = new SvelteSet<string>();
   #anchor: string | null = null;
-  /** The card that had the focus last; a card that moves to another column takes the focus with it. */
-  focusedId: string | null = null;
-  /** It got the focus by key, so somebody looks at where it is. */
-  isByKey = false;
 
   get size(): number {
     return this.#ids.size;

@@ -1,6 +1,6 @@
 // Hands key presses to whoever handles their command. Silent in fields, dialogs and menus, where keys mean text or
 // belong to the widget, and never in the way of the browser's own combinations.
-import { type Command, type KeyHandlers, step } from './registry';
+import { type Command, type KeyHandlers, keyOf, step } from './registry';
 
 /** Between the two keys of a sequence. */
 const SEQUENCE_MS_MAX = 1_200;
@@ -31,7 +31,7 @@ class Keyboard {
     // A combination is no text, so it works in fields too, and switching off single keys leaves it (WCAG 2.1.4).
     if (hasMod ? event.shiftKey || hasLayer() : !this.isOn() || belongsToWidget(event.target)) return;
     const pending = !hasMod && event.timeStamp - this.#pressedAt < SEQUENCE_MS_MAX ? this.#pending : '';
-    const { pending: rest, commands } = step(pending, hasMod ? `Mod+${event.key}` : event.key);
+    const { pending: rest, commands } = step(pending, hasMod ? `Mod+${keyOf(event)}` : keyOf(event));
     this.#pending = rest;
     this.#pressedAt = event.timeStamp;
     const handler = this.#handlerOf(commands);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { GROUPS, KEYS, shownKeys, step } from './registry';
+import { GROUPS, KEYS, keyOf, shownKeys, step } from './registry';
 
 describe('keys', () => {
   it('name a command at once', () => {
@@ -46,6 +46,40 @@ describe('keys', () => {
   it('never begin a sequence with a key that means something by itself', () => {
     const single = new Set<string>(KEYS.map(({ keys }) => keys).filter((keys) => !keys.includes(' ')));
     for (const { keys } of KEYS) if (keys.includes(' ')) expect(single.has(keys.split(' ')[0] ?? '')).toBe(false);
+  });
+});
+
+describe('a press', () => {
+  const press = (key: string, code: string, shiftKey = false) => keyOf({ key, code, shiftKey });
+
+  it('is the same letter with Caps Lock, and a capital with Shift only', () => {
+    expect(press('n', 'KeyN')).toBe('n');
+    expect(press('N', 'KeyN')).toBe('n');
+    expect(press('J', 'KeyJ', true)).toBe('J');
+    expect(press('j', 'KeyJ', true)).toBe('J');
+  });
+
+  it('is the letter of the key where the layout writes another script', () => {
+    expect(press('т', 'KeyN')).toBe('n');
+    expect(press('Т', 'KeyN')).toBe('n');
+    expect(press('О', 'KeyJ', true)).toBe('J');
+    expect(press('κ', 'KeyK')).toBe('k');
+    expect(press('ל', 'KeyK')).toBe('k');
+    expect(press('لا', 'KeyB')).toBe('b');
+  });
+
+  it('is what a Latin layout writes, wherever the key is', () => {
+    expect(press('a', 'KeyQ')).toBe('a'); // French
+    expect(press('.', 'KeyE')).toBe('.'); // Dvorak
+    expect(press('ü', 'BracketLeft')).toBe('ü');
+    expect(press('ı', 'KeyI')).toBe('ı');
+  });
+
+  it('is a sign or a named key as it is', () => {
+    expect(press('?', 'Slash', true)).toBe('?');
+    expect(press('/', 'Slash')).toBe('/');
+    expect(press('Escape', 'Escape')).toBe('Escape');
+    expect(press('Enter', 'Enter', true)).toBe('Enter');
   });
 });
 

@@ -33,6 +33,7 @@ export const KEYS = [
   { id: 'right', keys: 'l', label: 'Column to the right', group: 'Board' },
   { id: 'open', keys: 'Enter', label: 'Open the card', group: 'Board', isLocal: true },
   { id: 'run', keys: 'r', label: 'Run, or retry', group: 'Board' },
+  { id: 'approve', keys: 'a', label: 'Approve', group: 'Board' },
   { id: 'select', keys: 'x', label: 'Select the card', group: 'Board' },
   { id: 'extend', keys: 'J', label: 'Select downwards', group: 'Board' },
   { id: 'move', keys: 'm', label: 'Move to a column', group: 'Board' },
@@ -79,6 +80,17 @@ export function shownKeys(keys: string, mac = isMac()): string[] {
 }
 
 export const keysOf = (command: Command): string => ENTRIES.find((entry) => entry.id === command)?.keys ?? '';
+
+/**
+ * What was pressed, in the notation of the table, whatever Caps Lock and the layout are: a letter is a capital with
+ * Shift only, and where the layout writes another script, the letter that the key has elsewhere.
+ */
+export function keyOf({ key, code, shiftKey }: Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'>): string {
+  const isOtherScript = /^\P{ASCII}/u.test(key) && !/^\p{Script=Latin}/u.test(key);
+  const letter = isOtherScript ? /^Key([A-Z])$/.exec(code)?.[1] : /^[A-Za-z]$/.exec(key)?.[0];
+  if (!letter) return key;
+  return shiftKey ? letter.toUpperCase() : letter.toLowerCase();
+}
 
 export interface Step {
   /** What was pressed so far and may go on. */

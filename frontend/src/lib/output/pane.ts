@@ -3,6 +3,7 @@
  * whatever the number of lines that arrive, and the component around it hears of counts four times a
  * second.
  */
+import { keyOf } from '../keys/registry';
 import { visibleText } from './ansi';
 import { luminance, parseRgb } from './contrast';
 import { type Query, Search, StreamLines } from './find';
@@ -592,7 +593,7 @@ export class OutputPane {
       PageDown: page,
     };
     const move = moves[event.key];
-    if (command && event.key === 'a') this.selectAll();
+    if (command && keyOf(event) === 'a') this.selectAll();
     else if (event.key === 'Escape' && this.#selection) {
       this.#selection = null;
       this.changed();

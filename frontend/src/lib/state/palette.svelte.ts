@@ -50,6 +50,12 @@ const ICONS: Record<Move, IconName> = {
   archive: 'trash',
 };
 
+/** The key that does it to so many tasks, on the board and on a task's page. */
+export function keysOfMove(move: Move, count: number): string | undefined {
+  if (move === 'run' || move === 'retry') return 'r';
+  return move === 'approve' && count === 1 ? 'a' : undefined;
+}
+
 /** What may be done with the tasks that are selected or open, under a name for all of them. */
 export function movesWith(
   tasks: readonly TaskState[],
@@ -65,7 +71,7 @@ export function movesWith(
       group: name,
       label: able.length < tasks.length ? `${MOVE_LABELS[move]} ${able.length} of ${tasks.length}` : MOVE_LABELS[move],
       icon: ICONS[move],
-      keys: move === 'run' || move === 'retry' ? 'r' : move === 'approve' && tasks.length === 1 ? 'a' : undefined,
+      keys: keysOfMove(move, tasks.length),
       reason: whyNot(MOVE_ROLE),
       run: () => order(move, able),
     };
