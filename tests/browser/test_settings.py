@@ -111,3 +111,15 @@ async def test_the_seal_key_is_changed_while_the_server_runs(tmp_path: Path):
             await expect(page.get_by_text("The seal key is changed")).to_be_visible()
             await expect(page.get_by_text(re.compile(r"^\d secrets? (is|are) sealed with it"))).to_be_visible()
             assert (server.data_dir / "seal.key").read_bytes() != before
+
+
+async def test_the_head_of_the_log_is_shown_to_be_kept_elsewhere(tmp_path: Path):
+    async with open_server(tmp_path / "data", demo=False) as server, open_browser() as browser:
+        async with signed_in(browser, await server.another_link()) as page:
+            await page.goto(f"{server.url}/settings")
+            log = page.get_by_role("region", name="Log", exact=True)
+            await expect(log.get_by_role("definition")).to_have_count(3)
+            head = (await server.http.get("/api/mission-control/log/head")).json()
+            await log.get_by_role("button", name="Read again").click()
+            await expect(log).to_contain_text(head["chain"])
+            await expect(log.get_by_role("button", name="Copy")).to_be_visible()

@@ -30,6 +30,7 @@ export type ApprovalStatus = Approval['status'];
 export type KeyChange = Schemas['KeyChangeView'];
 export type KnownHost = Schemas['KnownHost'];
 
+export type LogHead = Schemas['Head'];
 export type Desktop = Schemas['DesktopView'];
 export type DesktopInput = Schemas['NewDesktop'];
 export type DesktopStatus = Desktop['status'];

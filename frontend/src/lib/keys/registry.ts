@@ -26,6 +26,7 @@ export const KEYS = [
   { id: 'go-search', keys: 'g s', label: 'Go to the search', group: 'Anywhere' },
   { id: 'go-settings', keys: 'g ,', label: 'Go to the settings', group: 'Anywhere' },
   { id: 'help', keys: '?', label: 'Show all keys', group: 'Anywhere' },
+  { id: 'submit', keys: 'Mod+Enter', label: 'Send the form that is open', group: 'Anywhere', isLocal: true },
 
   { id: 'next', keys: 'j', label: 'Next card', group: 'Board' },
   { id: 'previous', keys: 'k', label: 'Previous card', group: 'Board' },
@@ -46,7 +47,17 @@ export const KEYS = [
   { id: 'task-menu', keys: '.', label: 'Actions of the task', group: 'Task' },
   { id: 'task-error-line', keys: 'e', label: 'Next error line', group: 'Task' },
 
+  { id: 'output-find', keys: 'Mod+f', label: 'Find in the output', group: 'Output', isLocal: true },
+  {
+    id: 'output-match',
+    keys: 'Enter',
+    label: 'Next match, while finding (with Shift the one before)',
+    group: 'Output',
+    isLocal: true,
+  },
   { id: 'output-end', keys: 'G', label: 'Follow the end', group: 'Output' },
+  { id: 'output-last', keys: 'End', label: 'Follow the end', group: 'Output', isLocal: true },
+  { id: 'output-first', keys: 'Home', label: 'Go to the start', group: 'Output', isLocal: true },
   { id: 'output-wrap', keys: 'w', label: 'Wrap long lines', group: 'Output' },
   { id: 'output-times', keys: 't', label: 'Times: relative, absolute, off', group: 'Output' },
   { id: 'output-full', keys: 'f', label: 'Full screen', group: 'Output' },
