@@ -264,7 +264,8 @@ async def test_the_main_job_needs_no_mouse(tmp_path: Path):
             failed = page.get_by_role("region", name=re.compile("^Failed"))
             await expect(failed.get_by_text("Say it twice")).to_be_visible()
             await expect(pending.get_by_role("link", name="echo made by keys")).to_be_visible()
-            await keys.press("j")
+            await expect(failed.get_by_role("link", name="echo made by keys")).to_be_focused()  # where the keys were
+            await keys.press("h")
             await keys.press("r")
             await expect(review.get_by_role("link", name="echo made by keys")).to_be_visible()
             await review.get_by_role("link", name="echo made by keys").focus()
