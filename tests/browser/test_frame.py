@@ -96,6 +96,26 @@ async def test_keys_that_are_switched_off_do_nothing_but_combinations_stay(tmp_p
             await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
+async def test_a_screen_reached_by_key_is_named_and_has_the_focus(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        await server.run("echo looked at", title="looked at")
+        async with signed_in(browser, server.link) as page:
+            await expect(column(page, "Done").get_by_role("link", name="looked at")).to_be_visible()
+            await page.keyboard.press("j")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("heading", name="looked at")).to_be_visible()
+            await expect(page.locator("#main")).to_be_focused()
+            await page.keyboard.press("u")
+            await expect(column(page, "Done").get_by_role("link", name="looked at")).to_be_focused()
+            for key in ("g", "d"):
+                await page.keyboard.press(key)
+            await expect(page.get_by_role("status").filter(has_text="Desktops. Nothing waits")).to_be_attached()
+            await expect(page.locator("#main")).to_be_focused()
+            await page.keyboard.press("Tab")
+            assert await page.evaluate("document.getElementById('main').contains(document.activeElement)")
+
+
 async def test_nothing_on_any_screen_breaks_the_content_security_policy(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         ids = await give_work(server)

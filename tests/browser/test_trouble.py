@@ -127,6 +127,33 @@ async def test_activity_that_did_not_come_is_there_with_the_next_press(tmp_path:
             complaints.forget("ERR_CONNECTION_RESET", "Failed to load resource")
 
 
+async def test_an_activity_that_the_server_cannot_read_takes_nothing_else_away(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await pending(server, "echo usable")
+        async with open_page(browser) as (page, complaints):
+            reads = "**/api/mission-control/activity?*"
+            trouble = {
+                "code": "internal_error",
+                "status": 500,
+                "title": "Internal error",
+                "detail": "The disk is gone.",
+            }
+            await page.route(reads, lambda route: route.fulfill(status=500, json=trouble))
+            await page.goto(server.link)
+            await live(page)
+            await page.keyboard.press("]")
+            panel = page.get_by_role("complementary", name="Activity")
+            await expect(panel).to_contain_text("The disk is gone.")
+            await card(page, "Pending", "echo usable").get_by_role("button", name="Run").click()
+            await expect(card(page, "Done", "echo usable")).to_be_visible()
+            await expect(panel).to_contain_text("echo usable done")
+            await page.unroute(reads)
+            await panel.get_by_role("button", name="Try again").click()
+            await expect(panel).not_to_contain_text("The disk is gone.")
+            await expect(panel.get_by_role("listitem").first).to_contain_text("added")
+            complaints.forget("Failed to load resource", "answered 500")
+
+
 async def test_an_upgraded_server_is_said_and_the_page_is_not_reloaded_by_itself(tmp_path: Path):
     data, newer = tmp_path / "data", tmp_path / "newer"
     newer.mkdir()

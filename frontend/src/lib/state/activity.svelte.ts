@@ -1,7 +1,8 @@
 // What happened, newest last: the past is read on demand, what happens now comes with the page's subscription.
 import { apiPath, type Client, type Query } from '../api/client';
+import { asProblem } from '../api/errors';
 import { nextLink } from '../api/links';
-import type { LogEvent } from '../api/types';
+import type { LogEvent, Problem } from '../api/types';
 
 const PAGE = 100;
 const KEPT_MAX = 1_000;
@@ -41,6 +42,9 @@ export class ActivityState {
   /** Where older ones are read; null when there are none. A page may be short or empty although there are more. */
   #older = $state<string | null>(null);
   #isLoading = $state(false);
+  #problem = $state.raw<Problem | null>(null);
+  /** What did not come was the newest page. */
+  #isNewestMissing = false;
   #isReadingPast = false;
   #filter = $state.raw<ActivityFilter>({ kind: '', desktopId: '' });
   #api: Client;
@@ -67,6 +71,11 @@ export class ActivityState {
     return this.#isLoading;
   }
 
+  /** Why the newest page or an older one did not come; null when it did. */
+  get problem(): Problem | null {
+    return this.#problem;
+  }
+
   get isPaused(): boolean {
     return this.#isPaused;
   }
@@ -90,9 +99,12 @@ export class ActivityState {
     this.#isReadingPast = isReading;
   }
 
+  /** Reads the newest page. Returns the event that it goes up to; a page that does not come asks for no event again. */
   async load(): Promise<number> {
     const filter = this.#filter;
     this.#isLoading = true;
+    this.#problem = null;
+    this.#isNewestMissing = false;
     try {
       const { data, seq, headers } = await this.#api.get<LogEvent[]>('/activity', this.#query());
       if (filter === this.#filter) {
@@ -102,6 +114,10 @@ export class ActivityState {
         this.#older = nextLink(headers.get('link'));
       }
       return seq ?? data[0]?.seq ?? 0;
+    } catch (error) {
+      this.#problem = asProblem(error);
+      this.#isNewestMissing = true;
+      return Number.POSITIVE_INFINITY;
     } finally {
       this.#isLoading = false;
     }
@@ -114,9 +130,16 @@ export class ActivityState {
     await this.load();
   }
 
+  /** Asks again for the page that did not come. */
+  async retry(): Promise<void> {
+    if (this.#isNewestMissing) await this.load();
+    else await this.loadOlder();
+  }
+
   async loadOlder(): Promise<void> {
     if (this.#isLoading || !this.#older) return;
     this.#isLoading = true;
+    this.#problem = null;
     this.#isReadingPast = true;
     const filter = this.#filter;
     try {
@@ -127,6 +150,8 @@ export class ActivityState {
         this.#events = [...data.toReversed(), ...this.#events];
         this.#older = nextLink(headers.get('link'));
       }
+    } catch (error) {
+      this.#problem = asProblem(error);
     } finally {
       this.#isLoading = false;
     }
