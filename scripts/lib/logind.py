@@ -20,6 +20,7 @@ import anyio
 ROOT = Path(__file__).resolve().parents[2]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "server"), str(ROOT)])
 
+from tests.support.processes import children_of  # noqa: E402
 from tests.support.server_process import ServerProcess, open_server  # noqa: E402
 from tests.support.waiting import until  # noqa: E402
 
@@ -57,8 +58,7 @@ class Container:
 
     def run(self, *command: str) -> str:
         """What a command prints there, as root."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        inside = ["nsenter", "-t", children[0], "-a", *command]
+        inside = ["nsenter", "-t", str(children_of(self._process.pid)[0]), "-a", *command]
         return subprocess.run(inside, check=False, capture_output=True, text=True).stdout
 
 

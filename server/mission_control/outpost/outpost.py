@@ -1505,11 +1505,13 @@ class Daemon:
                 close_all_but(lock, theirs.fileno())
                 lower_limits(self.limits)
                 supervisor = Supervisor(theirs)
-                supervisor.main(*((order, lock) if order else receive_order(theirs)))
+                if order is None:
+                    order, lock = receive_order(theirs)
+                supervisor.main(order, lock)
             except BaseException:  # noqa: BLE001 - this process must not go on as a second daemon
                 import traceback
 
-                log("a supervisor: %s" % traceback.format_exc())
+                log("the supervisor of %s: %s" % (order and order[0], traceback.format_exc()))
                 send_signal(descendants(os.getpid()), signal.SIGKILL)
             os._exit(1)
         theirs.close()
