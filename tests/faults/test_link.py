@@ -146,6 +146,20 @@ async def test_when_a_start_is_lost_on_its_way_it_is_sent_again(tmp_path: Path):
         await site.check()
 
 
+async def test_what_is_cancelled_while_its_start_is_lost_on_its_way_is_never_started(tmp_path: Path):
+    async with open_site(tmp_path) as site:
+        site.proxy.black_hole(to_client=False)
+        run = await site.write("once")
+        await site.until_event(run, "task.phase", phase="starting")
+        await until_lost(site, "to_server")
+        await site.cancel(run)
+        site.proxy.reset()
+        site.proxy.heal()
+        assert (await site.ended(run))["status"] == "cancelled"
+        await site.check()
+        assert not site.is_started(run)
+
+
 async def test_when_the_server_dies_after_a_lost_reply_the_command_is_not_started_again(tmp_path: Path):
     async with open_site(tmp_path) as site:
         site.proxy.black_hole(to_server=False)

@@ -26,7 +26,7 @@ class Outpost:
         self.instance, self.boot = "i1", "b1"
         self.starts = 0
         self.written = b""
-        self.is_known = self.has_ended = self.is_lost = False
+        self.is_known = self.is_stopping = self.has_ended = self.is_lost = False
 
     @property
     def hello(self) -> Hello:
@@ -36,6 +36,9 @@ class Outpost:
     def hear(self, frame: Frame) -> list[Frame]:
         if frame.kind == Kind.START and not self.is_known:
             self.is_known, self.starts = True, self.starts + 1
+        if frame.kind == Kind.CANCEL:
+            self.is_stopping = self.is_known
+            return []
         if not self.is_known:
             return [self._state("unknown")]
         position = frame.position if frame.kind == Kind.ATTACH else 0
@@ -70,13 +73,17 @@ class OneRun(RuleBasedStateMachine):
         self.received = b""  # by this server since it started, behind what its log held then
         self.over: Happening | None = None
         self.was_wiped = False
+        self.starts_at_cancel: int | None = None  # the log says that it is to be cancelled
         self.conversation = self.new(None)
         self.on_the_way: list[Frame] = []
 
     def new(self, position: RunPosition | None) -> Conversation:
-        return Conversation(
+        conversation = Conversation(
             RUN, SPEC, instance="i1", boot="b1", position=position, is_confirmed=self.is_confirmed
         )  # what the log says of the outpost that was asked
+        if self.starts_at_cancel is not None:
+            conversation.cancel(5_000)
+        return conversation
 
     @rule()
     def link(self) -> None:
@@ -96,6 +103,24 @@ class OneRun(RuleBasedStateMachine):
         if not lost:
             self.say(sent)
         self.on_the_way = []
+
+    @precondition(lambda self: self.starts_at_cancel is None)
+    @rule(lost=st.booleans())
+    def cancel(self, lost: bool) -> None:
+        """Somebody wants it stopped; whether that arrives over the present link nobody knows."""
+        self.starts_at_cancel = self.outpost.starts
+        sent = self.conversation.cancel(5_000)
+        if not lost:
+            self.say(sent)
+
+    @precondition(lambda self: self.starts_at_cancel is not None)
+    @rule()
+    def link_that_holds(self) -> None:
+        """Everything arrives. Then nothing of a cancelled run goes on, unless its end or loss is on its way."""
+        self.link()
+        while self.on_the_way:
+            self.arrive(1)
+        assert self.over or self.outpost.is_stopping
 
     @precondition(lambda self: self.on_the_way)
     @rule(count=st.integers(1, 4))
@@ -165,6 +190,11 @@ class OneRun(RuleBasedStateMachine):
         assert self.outpost.starts <= 1
 
     @invariant()
+    def it_is_not_started_after_it_was_cancelled(self) -> None:
+        if self.starts_at_cancel is not None:
+            assert self.outpost.starts == self.starts_at_cancel
+
+    @invariant()
     def what_came_is_what_was_written(self) -> None:
         if not self.was_wiped:
             assert self.outpost.written.startswith(self.log + self.received)
@@ -174,7 +204,7 @@ class OneRun(RuleBasedStateMachine):
         if isinstance(self.over, Ended):
             assert self.log == self.outpost.written or self.was_wiped
         if isinstance(self.over, Lost) and not self.was_wiped:
-            assert self.outpost.is_lost, self.over
+            assert self.outpost.is_lost or (self.over.code == "cancelled" and not self.outpost.is_known), self.over
             assert self.log == self.outpost.written, "what it wrote before is kept"
 
 

@@ -87,6 +87,19 @@ async def test_a_cancel_is_said_again_on_every_link():
     assert [frame.kind for frame in await begun(run, second)] == [Kind.ATTACH, Kind.CANCEL]
 
 
+async def test_what_was_cancelled_while_its_start_was_lost_on_the_way_is_not_started_any_more():
+    first, second = Written(), Written()
+    run = new_run(first, second)
+    await begun(run, first)
+    first.closed("the link is lost, and the start with it")
+    run.cancel()
+    await begun(run, second)
+    second.give(Frame(Kind.STATE, RUN, b'{"state": "unknown", "position": 0}'))
+    (lost,) = await run.next()
+    assert isinstance(lost, Lost) and lost.code == "cancelled"
+    assert Kind.START not in [frame.kind for frame in second.sent]
+
+
 async def test_a_channel_that_says_what_no_outpost_says_is_closed_and_the_run_goes_on_over_the_next():
     first, second = Written(), Written()
     run = new_run(first, second)

@@ -3,7 +3,7 @@
 One start, whatever dies around it: `START` goes out once. Every further link begins with `ATTACH` and the position up
 to which the bytes have come, and `START` is sent again only if the outpost answers that it does not know the run, it is
 the same outpost since the same boot, and no byte and no confirmation of the run is in the log. In every other case the
-run is lost, and said to be.
+run is lost, and said to be. What was cancelled before it is known to have begun is not started any more.
 """
 
 from __future__ import annotations
@@ -25,12 +25,19 @@ from .protocol import (
     RunStream,
     Spec,
     attach,
+    cancel,
     read_facts,
     start,
 )
 
 LostCode = Literal[
-    "run_lost", "desktop_rebooted", "supervisor_killed", "start_refused", "output_mismatch", "desktop_unreachable"
+    "cancelled",
+    "run_lost",
+    "desktop_rebooted",
+    "supervisor_killed",
+    "start_refused",
+    "output_mismatch",
+    "desktop_unreachable",
 ]
 
 
@@ -78,6 +85,7 @@ SUPERVISOR_KILLED = (
     "ended. Look at the desktop's memory and at who ends processes there; then retry."
 )
 NEVER_STARTED = "The outpost on the desktop was interrupted before this began: it was not started. Retry it."
+CANCELLED = "It was cancelled before it began on the desktop."
 UNKNOWN = (
     "The desktop's outpost does not know this run any more: its files were removed, or the address leads to another "
     "machine or account now. Its end is not known. Look on the desktop whether it still runs there; then retry."
@@ -119,6 +127,7 @@ class Conversation:
         self._instance = instance
         self._boot = boot
         self._is_new = position is None
+        self._grace_ms: int | None = None  # of a cancel
         self._stream = RunStream(position or RunPosition(), is_behind_gap=is_behind_gap)
         self._is_confirmed = is_confirmed or self._stream.position > 0
         self._has_begun = False
@@ -134,10 +143,17 @@ class Conversation:
     def open(self, hello: Hello) -> bytes:
         """What is said first on a new link."""
         self._hello = hello
+        if self._grace_ms is not None:
+            return attach(self.run, self.position) + cancel(self.run, self._grace_ms)
         if self._is_new and self._spec:
             self._is_new = False
             return start(self.run, self._spec)
         return attach(self.run, self.position)
+
+    def cancel(self, grace_ms: int) -> bytes:
+        """What is said to stop it: TERM, and KILL after the grace. Every further link begins with it."""
+        self._grace_ms = grace_ms
+        return cancel(self.run, grace_ms)
 
     def hear(self, frame: Frame) -> tuple[list[Happening], bytes]:
         """What a frame tells, and what is answered. Raises ChannelBroken for what no outpost sends."""
@@ -194,8 +210,11 @@ class Conversation:
     def _unknown(self) -> tuple[list[Happening], bytes]:
         assert self._hello is not None, "whoever answers has said hello"
         is_same = (self._hello.instance, self._hello.boot) == (self._instance, self._boot)
-        if is_same and not self._is_confirmed and self._spec:
-            return [], start(self.run, self._spec)
+        if self._is_new or (is_same and not self._is_confirmed):
+            if self._grace_ms is not None:
+                return self._over(Lost("cancelled", CANCELLED)), b""
+            if self._spec:
+                return [], start(self.run, self._spec)
         return self._over(Lost("run_lost", UNKNOWN)), b""
 
     def _began(self) -> list[Happening]:

@@ -14,7 +14,7 @@ import anyio
 from .conversation import Conversation, Happening, Lost
 from .frames import ChannelBroken
 from .outpost_link import LinkLost, OutpostLink, RunFrames
-from .protocol import Data, acknowledge, cancel, forget
+from .protocol import Data, acknowledge, forget
 
 GRACE_MS = 5_000  # from TERM to KILL
 BATCH_BYTES_MAX = 256 * 1024  # of what has come already and is handed over together
@@ -40,7 +40,6 @@ class DurableRun:
         self._away_since_s = monotonic()
         self._heard: deque[Happening] = deque()
         self._durable = conversation.position  # what the log has of it
-        self._is_cancelled = False
         self._ms, self._ms_at_s = 0, monotonic()
 
     @property
@@ -91,8 +90,7 @@ class DurableRun:
 
     def cancel(self, grace_ms: int = GRACE_MS) -> None:
         """Stop it; said again on every link until the end is known."""
-        self._is_cancelled = True
-        self._say(cancel(self._conversation.run, grace_ms))
+        self._say(self._conversation.cancel(grace_ms))
 
     def forget(self) -> None:
         """Its end is in the log: nothing of it is needed on the desktop any more."""
@@ -114,8 +112,6 @@ class DurableRun:
             self._say(self._conversation.open(link.facts))
             if self._durable:  # the outpost may not have heard it, and a run at its quota waits for it
                 self._say(acknowledge(self._conversation.run, self._durable))
-            if self._is_cancelled:
-                self.cancel()
         return not scope.cancelled_caught
 
     def _hear(self) -> None:
