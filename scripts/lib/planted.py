@@ -128,16 +128,16 @@ BUGS = (
         "runs/conversation.py",
         """        if self._is_new and self._spec:
 """,
-        """        if self._spec:
+        """        if True:
 """,
         on_desktop("when_its_folder_is_wiped_while_the_server_is_away_nothing_is_run_again"),
     ),
     Bug(
         "start again what nobody knows any more",
         "runs/conversation.py",
-        """        if is_same and not self._is_confirmed and self._spec:
+        """        if self._is_new or (is_same and not self._is_confirmed):
 """,
-        """        if self._spec:
+        """        if True:
 """,
         on_desktop("when_its_folder_is_wiped_while_the_server_is_away_nothing_is_run_again"),
     ),
@@ -205,6 +205,15 @@ BUGS = (
         """        elif boot == "":
 """,
         on_desktop("after_a_reboot_a_run_says_so_keeps_its_output_and_is_not_run_again"),
+    ),
+    Bug(
+        "start what was cancelled while its start was lost",
+        "runs/conversation.py",
+        """            if self._grace_ms is not None:
+                return self._over(Lost("cancelled", CANCELLED)), b""
+""",
+        "",
+        ("test_link.py::test_what_is_cancelled_while_its_start_is_lost_on_its_way_is_never_started",),
     ),
     Bug(
         "wait for a commit of what a server holds back",

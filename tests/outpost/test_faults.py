@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mission_control.runs import install
 from mission_control.runs.frames import Kind
 from tests.outpost.driver import Desktop, open_desktop, run_id, until, until_dead
 from tests.support.processes import is_alive
@@ -220,6 +222,31 @@ async def test_an_old_daemons_runs_outlive_it_again_and_again(tmp_path: Path):
                 await outpost.attach("one")
                 await outpost.until(lambda n=n: outpost.run("one").out.endswith(b"%d\n" % n))
         assert outpost.run("one").out == b"".join(b"%d\n" % n for n in range(1, 9))
+
+
+async def test_an_outpost_that_is_killed_before_it_has_said_anything_is_not_taken_for_none(tmp_path: Path):
+    async with open_desktop(tmp_path) as desktop:
+        async with desktop.attached() as outpost:
+            os.kill(outpost.hello["pid"], signal.SIGKILL)
+            await until_dead(outpost.hello["pid"])
+        folder = os.open(desktop.directory, os.O_PATH)  # the whole path is longer than a socket's may be
+        (desktop.directory / "sock-1").unlink()
+
+        def greet_and_end(listener: socket.socket) -> None:
+            peer, _ = listener.accept()
+            peer.sendall(install.version().encode() + b"\n")
+            peer.recv(5)
+            peer.close()
+
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(f"/proc/self/fd/{folder}/sock-1")
+                listener.listen()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(anyio.to_thread.run_sync, greet_and_end, listener)
+                    assert await desktop.refused() == "mission-control: the outpost has let go\n"
+        finally:
+            os.close(folder)
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

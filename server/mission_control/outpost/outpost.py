@@ -2120,7 +2120,8 @@ def start_daemon(config):
 def attach(config):
     """Attach the server behind our stdin and stdout, and stay until it is let go."""
     if sys.version_info < (3, 6):
-        sys.exit("mission-control: Python 3.6 or newer is needed")
+        sys.stderr.write("mission-control: Python 3.6 or newer is needed\n")
+        sys.exit(126)  # as a shell says it: not to be run here
     environment = [(name.hex(), value.hex()) for name, value in session_environment()]
     try:
         enter_directory(config)
@@ -2132,11 +2133,15 @@ def attach(config):
     facts["environment"] = environment
     data = json.dumps(facts).encode()
     handles = struct.pack("2i", 0, 1)
-    link.sendmsg([b"H" + len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)])
-    link.sendall(data)
-    link.settimeout(None)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    while link.recv(64):
+    try:
+        link.sendmsg([b"H" + len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)])
+        link.sendall(data)
+        link.settimeout(None)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        while link.recv(64):
+            pass
+    except OSError:
         pass
+    sys.exit("mission-control: the outpost has let go")  # or was killed; matters to who has not heard of it yet

@@ -91,5 +91,5 @@ class NonceFinder:
             del self._noise[found:]
             return rest
         if len(self._noise) > NOISE_BYTES_MAX:
-            raise NoNonce
+            raise NoNonce("The account's shell printed more than start-up files print.")
         return None

@@ -30,6 +30,8 @@ SILENCE_S_MAX = 12.0  # of an outpost, which says something every 3 s
 WAITING_BYTES_MAX = 64 * 1024 * 1024  # frames that nobody took yet: more than an outpost of ours ever sends
 STDERR_BYTES_MAX = 4096
 OWN_WORDS = "mission-control:"  # begins what the outpost itself says on stderr
+CANNOT_RUN = 126  # of a shell, and of the outpost: found, and not to be run
+SIGNALLED = 128  # a shell adds the number of the signal that ended its command
 
 SUPERSEDED = (
     "Another copy of this server has taken the desktop over. Stop one of the two; then restart the desktop here. "
@@ -252,16 +254,21 @@ class OutpostLink:
     def _explain(self) -> OutpostFailure:
         words = self._stderr.decode(errors="replace").strip()
         said = "".join(one if one.isprintable() else " " for one in words.splitlines()[-1])[:300] if words else ""
-        if self._is_open or self._finder is None:
+        if self._is_open:
             noise = self._finder.noise[:200] if self._finder else b""
             message = f"The account's shell did not start the outpost within {HELLO_S_MAX:.0f} s. Does a start-up file "
             message += "(.bashrc, .profile, config.fish) wait for input, or replace the shell?"
             if noise:
                 message += f" It printed {noise!r}."
             return OutpostFailure("shell_not_usable", message)
+        status = self._exit_status
         if OWN_WORDS in said:
-            return OutpostFailure("outpost_failed", said.partition(OWN_WORDS)[2].strip())
-        reason = said or f"the shell ended with code {self._exit_status}"
+            code = "outpost_not_possible" if status == CANNOT_RUN else "outpost_failed"
+            return OutpostFailure(code, said.partition(OWN_WORDS)[2].strip())
+        reason = said or self._failure or f"the shell ended with code {status}"
+        if self._finder is None or not status or status > SIGNALLED:
+            # It began and was ended, or nobody says how: no sign that it cannot be there.
+            return OutpostFailure("outpost_failed", f"The outpost ended before it was ready: {reason.rstrip('.')}.")
         return OutpostFailure("outpost_not_possible", f"Python 3.6 or newer did not start there: {reason}")
 
 
