@@ -45,7 +45,7 @@ async def test_a_task_shows_its_newest_lines_its_status_and_what_can_be_done_at_
                 )
                 await expect(page.get_by_role("main").get_by_text(status, exact=True).first).to_be_in_viewport(ratio=1)
                 await expect(page.get_by_role("heading", level=2)).to_be_in_viewport(ratio=1)
-                await expect(page.get_by_role("list", name="Timeline")).to_have_count(0)
+                await expect(page.get_by_role("toolbar", name="Timeline")).to_have_count(0)
                 assert not await violations(page)
 
 
@@ -71,7 +71,7 @@ async def test_what_a_task_is_about_is_unfolded_on_demand(tmp_path: Path):
             await page.get_by_role("button", name="Details").click()
             for said in (page.get_by_text(LINES), page.get_by_text("nightly"), page.get_by_role("link", name="Demo")):
                 await expect(said).to_be_in_viewport()
-            await expect(page.get_by_role("list", name="Timeline")).to_be_visible()
+            await expect(page.get_by_role("toolbar", name="Timeline")).to_be_visible()
             assert not await violations(page)
             await page.get_by_role("button", name="Details").click()
             await expect(page.get_by_text(LINES)).to_have_count(0)
