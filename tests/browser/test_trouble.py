@@ -10,7 +10,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.signing_in import signed_in
 from tests.browser.test_board import card, column, pending
-from tests.browser.test_new_task import field, new_task
+from tests.browser.test_new_task import field, more, new_task, set_secret
 from tests.browser.test_real_time import live
 from tests.support.browser import LOST, open_browser, open_page
 from tests.support.server_process import open_server
@@ -232,3 +232,30 @@ async def test_notifications_that_the_browser_forbids_are_off_and_the_settings_s
             await expect(switch).not_to_be_checked()
             await expect(switch).to_have_accessible_description(re.compile("Change it .* then reload"))
             await expect(page.get_by_text("The tab's title and icon count what waits")).to_be_visible()
+
+
+async def test_an_approval_and_secrets_that_could_not_be_read_say_so_and_are_tried_again(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await set_secret(server, "DEPLOY_TOKEN", "sesame-open")
+        task = await server.ended((await server.run("echo over"))["id"])
+        async with signed_in(browser, server.link, provoked=("Failed to load resource", "answered 503")) as page:
+
+            async def busy(route: Route) -> None:
+                await route.fulfill(status=503, json={"code": "busy", "title": "Busy", "detail": "Not now."})
+
+            async def try_again(path: str) -> None:
+                await expect(page.get_by_text("Not now.")).to_be_visible()
+                await expect(page.get_by_text(re.compile("None yet|No such approval"))).to_have_count(0)
+                await page.unroute(path)
+                await page.get_by_role("button", name="Try again").click()
+
+            await page.route("**/secrets", busy)
+            await more(await new_task(page))
+            await try_again("**/secrets")
+            await expect(page.get_by_role("checkbox", name="DEPLOY_TOKEN")).to_be_visible()
+            await server.http.delete(f"/api/mission-control/tasks/{task['id']}")  # so that the board does not know it
+            path = f"**/tasks/{task['id']}"
+            await page.route(path, busy)
+            await page.goto(f"{server.url}/approvals/{task['id']}")
+            await try_again(path)
+            await expect(page.get_by_text("waits for no decision any more")).to_be_visible()
