@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -197,6 +198,24 @@ async def test_a_choice_in_one_tab_holds_in_the_other(tmp_path: Path):
             await palette(page, "dark theme")
             await page.keyboard.press("Enter")
             await expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+async def test_the_dot_says_since_when_the_page_is_offline_also_while_it_tries_again(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        async with signed_in(browser, server.link, provoked=LOST) as page:
+            await expect(page.get_by_role("status", name="Connection: Live")).to_be_visible()
+            server.kill()
+            dot = page.get_by_role("status", name=re.compile(r"^Connection: Offline since \d\d:\d\d$"))
+            await expect(dot).to_be_visible()
+            port = int(server.url.rpartition(":")[2])
+            with socket.create_server(("127.0.0.1", port)):  # takes calls, and never answers
+                bar = page.get_by_role("status").filter(has_text="Connection lost")
+                now = bar.get_by_role("button", name="Try now")
+                await now.or_(bar.get_by_text("Trying now")).first.wait_for()
+                if await now.is_visible():
+                    await now.press("Enter")
+                await expect(bar).to_contain_text("Trying now")
+                await expect(dot).to_be_visible()
 
 
 async def test_a_lost_connection_disables_what_needs_the_server_and_says_why(tmp_path: Path):
