@@ -23,7 +23,14 @@ describe('bars', () => {
   });
 
   it('stand below a round number', () => {
-    expect([0, 1, 3, 7, 10, 11, 35, 240].map(niceMax)).toEqual([2, 2, 4, 8, 10, 20, 40, 400]);
+    expect([0, 1, 3, 5, 7, 10, 11, 35, 45, 240].map(niceMax)).toEqual([2, 2, 4, 6, 8, 10, 20, 40, 50, 400]);
+  });
+
+  it('have an axis of whole numbers, since nothing ends by halves', () => {
+    for (let n = 0; n <= 2_000; n += 1) {
+      expect(niceMax(n)).toBeGreaterThanOrEqual(n);
+      expect((niceMax(n) / 2) % 1, `the middle below ${n}`).toBe(0);
+    }
   });
 });
 

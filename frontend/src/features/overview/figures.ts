@@ -29,11 +29,11 @@ export function bucketsOf(throughput: Overview['throughput'], hoursPerBar: numbe
 
 export const totalOf = (bucket: Record<Outcome, number>): number => bucket.done + bucket.failed + bucket.cancelled;
 
-/** The top of an axis: the next 1, 2 or 5 with noughts, so that its middle is a whole number too where it can be. */
+/** The top of an axis of counts: a round number whose middle is a whole number too. */
 export function niceMax(n: number): number {
   if (n <= 2) return 2;
   const power = 10 ** Math.floor(Math.log10(n));
-  return ([1, 2, 4, 5, 6, 8, 10].find((step) => step * power >= n) ?? 10) * power;
+  return [1, 2, 4, 5, 6, 8, 10].map((step) => step * power).find((top) => top >= n && top % 2 === 0) ?? 10 * power;
 }
 
 /** The mean of one value over several desktops, moment by moment, newest last; shorter histories end at the same now. */
