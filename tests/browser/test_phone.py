@@ -114,3 +114,30 @@ async def test_the_overview_is_no_wider_than_the_screen_whatever_fails(tmp_path:
             await expect(failing.get_by_role("listitem")).to_have_count(1)
             box = await failing.bounding_box()
             assert box and box["x"] + box["width"] <= PHONE[0], box
+
+
+async def test_the_search_shows_what_was_found_first_and_its_filters_on_demand(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        for number in range(8):
+            await server.ended((await server.run(f"exit {number}"))["id"])
+        async with signed_in(browser, server.link, size=PHONE, touch=True) as page:
+            await page.goto(f"{server.url}/search?status=failed")
+            results = page.get_by_role("list", name="Results").get_by_role("listitem")
+            await expect(results).to_have_count(7)
+            filters = page.get_by_role("button", name="Filters (1)")
+            await assert_above(filters, results.first)
+            box = await results.first.bounding_box()
+            assert box and box["y"] < PHONE[1] / 4, box
+            status = page.get_by_role("button", name="Done", exact=True)
+            await expect(status).to_be_hidden()
+            await filters.tap()
+            assert not await violations(page)
+            await status.tap()
+            await expect(results).to_have_count(8)
+            await page.get_by_role("combobox", name="Type").select_option("command")
+            filters = page.get_by_role("button", name="Filters (2)")
+            await expect(filters).to_have_attribute("aria-expanded", "true")
+            await filters.tap()
+            await expect(status).to_be_hidden()
+            await expect(results).to_have_count(8)

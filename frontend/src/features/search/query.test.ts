@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isNarrowed, queryOf, searchOf } from './query';
+import { filtersOf, isNarrowed, queryOf, searchOf } from './query';
 
 const search = (text: string) => searchOf(new URLSearchParams(text));
 
@@ -29,5 +29,11 @@ describe('a search in the address', () => {
     expect(search('status=sleeping&type=dream&order=up')).toMatchObject({ statuses: [], type: '', order: 'created' });
     expect(isNarrowed(search('order=ended'))).toBe(false);
     expect(isNarrowed(search('label=ci'))).toBe(true);
+  });
+
+  it('counts its filters, several statuses as one', () => {
+    expect(filtersOf(search('q=deploy&order=ended&batch=batch_1'))).toBe(0);
+    expect(filtersOf(search('status=done,failed&mine=1&since=24h'))).toBe(3);
+    expect(filtersOf(search('type=prompt&desktop=desk_1&label=ci'))).toBe(3);
   });
 });

@@ -66,16 +66,10 @@ export function queryOf(search: Search, me: string | null, now: number): Query {
   };
 }
 
+/** How many filters are set that a person can set, beside the text. */
+export const filtersOf = (search: Search): number =>
+  [search.statuses.length, search.type, search.desktopId, search.label, search.isMine, search.since].filter(Boolean)
+    .length;
+
 export const isNarrowed = (search: Search): boolean =>
-  !!(
-    search.text ||
-    search.statuses.length ||
-    search.type ||
-    search.desktopId ||
-    search.label ||
-    search.batchId ||
-    search.sameAs ||
-    search.isMine ||
-    search.since ||
-    search.until
-  );
+  filtersOf(search) > 0 || !!(search.text || search.batchId || search.sameAs || search.until);
