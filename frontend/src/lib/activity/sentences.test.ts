@@ -54,6 +54,20 @@ describe('the activity', () => {
     expect(lines).toMatchObject([{ subject: '5 tasks', words: 'started', desktop: 'ci-1, ci-2 and 3 more', count: 5 }]);
   });
 
+  it('tells sign-ins of one person in one line, also over a while', () => {
+    const signedIn = (method: string, seconds: number, actor = 'Mia') =>
+      event('auth.signedIn', { method }, seconds, actor);
+    const byLink = [0, 300, 600, 900].map((seconds) => signedIn('link', seconds));
+    expect(linesOf(byLink, names)).toMatchObject([
+      { subject: null, words: 'signed in with a link 4 times', actor: 'Mia', desktop: null, count: 4 },
+    ]);
+    expect(linesOf([...byLink, signedIn('key', 900), signedIn('link', 900, 'Jo')], names)).toMatchObject([
+      { words: 'signed in 5 times', actor: 'Mia', count: 5 },
+      { words: 'signed in with a link', actor: 'Jo', count: 1 },
+    ]);
+    expect(linesOf([...byLink.slice(1), signedIn('link', 5_000)], names)).toHaveLength(4);
+  });
+
   it('does not join what others did, or what happened later', () => {
     const lines = linesOf(
       [started('1'), started('2'), started('3', 0, 'Jo'), started('4', 0, 'Jo'), started('5', 60), started('6', 120)],
@@ -108,6 +122,9 @@ describe('lines that are made again', () => {
     const [first, second, third] = linesOf([...events, started('3')], names, known);
     expect([first, second].map((line, index) => line === before[index])).toEqual([true, true]);
     expect(third?.subject).toBe('Task 3');
+    const signIns = [1, 2, 3, 4, 5].map(() => event('auth.signedIn', { method: 'key' }));
+    linesOf(signIns.slice(0, 4), names, known);
+    expect(linesOf(signIns, names, known)).toMatchObject([{ words: 'signed in with a key 5 times' }]);
     const renamed = { ...names, desktop: () => 'another' };
     expect(linesOf(events, renamed, known)[0]).toMatchObject({ subject: 'Task 1', desktop: 'another' });
   });

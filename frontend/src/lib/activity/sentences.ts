@@ -193,6 +193,10 @@ export function lineOf(event: LogEvent, names: Names): Line {
 
 const BURST_MIN = 4;
 const BURST_MS = 30_000;
+/** Nothing happened between them, so that nothing is lost by a longer time. */
+const SIGN_INS_MS = 3_600_000;
+const SIGNED_IN = 'auth.signedIn';
+/** What is done to many tasks at once. */
 const BURST_WORDS: Record<string, string> = {
   'task.created': 'created',
   'task.started': 'started',
@@ -215,7 +219,7 @@ export function linesOf(events: readonly LogEvent[], names: Names, known: KnownL
   for (let index = 0; index < shown.length; ) {
     const first = shown[index] as LogEvent;
     let end = index + 1;
-    if (BURST_WORDS[first.type]) {
+    if (BURST_WORDS[first.type] || first.type === SIGNED_IN) {
       while (end < shown.length && belongs(first, shown[end] as LogEvent)) end += 1;
     }
     const burst = shown.slice(index, end);
@@ -229,7 +233,8 @@ export function linesOf(events: readonly LogEvent[], names: Names, known: KnownL
 /** The line as it was, where it says the same: of an event only the names can change, and how many follow it. */
 function kept(known: KnownLines, event: LogEvent, line: Line): Line {
   const before = known.get(event);
-  if (before?.subject === line.subject && before.desktop === line.desktop && before.at === line.at) return before;
+  const isSame = before?.subject === line.subject && before.desktop === line.desktop && before.at === line.at;
+  if (isSame && before.count === line.count) return before;
   known.set(event, line);
   return line;
 }
@@ -238,24 +243,27 @@ function belongs(first: LogEvent, event: LogEvent): boolean {
   return (
     event.type === first.type &&
     event.actor?.id === first.actor?.id &&
-    Date.parse(event.at) - Date.parse(first.at) < BURST_MS
+    Date.parse(event.at) - Date.parse(first.at) < (first.type === SIGNED_IN ? SIGN_INS_MS : BURST_MS)
   );
 }
 
 function burstLine(burst: LogEvent[], names: Names): Line {
   const first = burst[0] as LogEvent;
+  const many = { ...lineOf(first, names), at: (burst.at(-1) as LogEvent).at, count: burst.length };
+  if (first.type === SIGNED_IN) {
+    const isOneWay = burst.every(({ payload }) => payload.method === first.payload.method);
+    return { ...many, words: `${isOneWay ? many.words : 'signed in'} ${burst.length} times` };
+  }
   const desktops = [...new Set(burst.map((event) => names.desktop(event.payload.desktopId)))];
   const where =
     desktops.length > 3 ? `${desktops.slice(0, 2).join(', ')} and ${desktops.length - 2} more` : desktops.join(', ');
   return {
-    ...lineOf(first, names),
-    at: (burst.at(-1) as LogEvent).at,
+    ...many,
     subject: plural(burst.length, 'task'),
     words: BURST_WORDS[first.type] ?? '',
     detail: null,
     desktop: where,
     href: null,
-    count: burst.length,
   };
 }
 
