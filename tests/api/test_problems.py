@@ -117,8 +117,8 @@ async def test_what_is_not_strictly_json_is_400(body: bytes, tmp_path: Path):
 
 
 INVALID: dict[str, tuple[Any, str, str]] = {
-    "not an object": ([], "", "expected object"),
-    "null": (None, "", "expected object"),
+    "not an object": ([], "", "must be object"),
+    "null": (None, "", "must be object"),
     "type missing": ({"type": ...}, "/type", "is needed"),
     "content missing": ({"content": ...}, "/content", "is needed"),
     "desktop missing": ({"desktopId": ...}, "/desktopId", "is needed"),
@@ -126,10 +126,10 @@ INVALID: dict[str, tuple[Any, str, str]] = {
     "unknown type": ({"type": "shell"}, "/type", "shell"),
     "unknown field": ({"cmd": "x"}, "/cmd", "is not a known field"),
     "unknown field with a slash": ({"a/b~c": "x"}, "/a~1b~0c", "is not a known field"),
-    "number for text": ({"content": 3}, "/content", "expected str, got int"),
-    "text for a flag": ({"requiresApproval": "yes"}, "/requiresApproval", "expected bool"),
-    "number among labels": ({"labels": ["a", 3]}, "/labels/1", "expected str"),
-    "number in env": ({"env": {"A": 1}}, "/env", "expected str"),
+    "number for text": ({"content": 3}, "/content", "must be str, not int"),
+    "text for a flag": ({"requiresApproval": "yes"}, "/requiresApproval", "must be bool"),
+    "number among labels": ({"labels": ["a", 3]}, "/labels/1", "must be str"),
+    "number in env": ({"env": {"A": 1}}, "/env", "must be str"),
     "empty content": ({"content": ""}, "/content", "is empty"),
     "blank content": ({"content": " \n"}, "/content", "is empty"),
     "NUL in content": ({"content": "a\0b"}, "/content", "NUL"),
@@ -140,7 +140,7 @@ INVALID: dict[str, tuple[Any, str, str]] = {
     "a label twice": ({"labels": ["a", "a"]}, "/labels", "twice"),
     "no time": ({"timeoutSeconds": 0}, "/timeoutSeconds", "between"),
     "huge time": ({"timeoutSeconds": 10**30}, "/timeoutSeconds", "between"),
-    "fraction": ({"timeoutSeconds": 1.5}, "/timeoutSeconds", "expected int"),
+    "fraction": ({"timeoutSeconds": 1.5}, "/timeoutSeconds", "must be int"),
     "env of a prompt": ({"type": "prompt", "env": {"A": "1"}}, "/env", "belongs to commands"),
     "bad variable": ({"env": {"A=B": "1"}}, "/env", "A=B"),
 }

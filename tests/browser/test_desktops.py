@@ -112,7 +112,7 @@ async def test_a_desktop_is_added_by_comparing_its_fingerprint_and_runs_a_comman
             await form.get_by_label("Tasks at a time").fill("none")
             await form.get_by_role("button", name="Save").click()
             await expect(form.get_by_label("Tasks at a time")).to_have_accessible_description(
-                "A whole number, 1 or more."
+                "Tasks at a time must be a whole number, 1 or more."
             )
             await form.get_by_label("Tasks at a time").fill("2")
             await form.get_by_role("button", name="Save").click()

@@ -148,7 +148,7 @@ async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(tmp_path: 
                 await field(dialog, label).fill(text)
                 await dialog.get_by_role("button", name=re.compile("^More")).click()
                 await create.click()
-                await expect_error(dialog, label, words)
+                await expect_error(dialog, label, rf"^{label} .*({words}).*\.$")  # a whole sentence
                 await expect(field(dialog, label)).to_be_focused()
                 await more(dialog)
                 await expect(field(dialog, label)).to_have_value(text)

@@ -183,7 +183,7 @@ def escape(name: str) -> str:
 
 
 def explain(error: str) -> tuple[str, str]:
-    """The pointer and the sentence of msgspec's message, such as ``Expected `str`, got `int` - at `$.labels[1]` ``."""
+    """Where and what is wrong, by msgspec's message, such as ``Expected `str`, got `int` - at `$.labels[1]` ``."""
     found = _AT_PATH.match(error)
     assert found is not None
     what, path = found["what"], found["path"] or "$"
@@ -191,4 +191,7 @@ def explain(error: str) -> tuple[str, str]:
     if field := _FIELD.match(what):
         is_missing = what.startswith("Object missing")
         return f"{pointer}/{escape(field['name'])}", "is needed" if is_missing else "is not a known field"
-    return pointer, what[:1].lower() + what[1:].replace("`", "")
+    what = what.replace("`", "")
+    if what.startswith("Expected "):
+        return pointer, what.replace("Expected", "must be", 1).replace(", got ", ", not ", 1)
+    return pointer, f"is not valid: {what[:1].lower()}{what[1:]}"

@@ -67,7 +67,7 @@ class Idempotency:
         if key is None:
             return None
         if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
-            raise invalid("/Idempotency-Key", f"has 1 to {KEY_CHARACTERS_MAX} printable ASCII characters")
+            raise invalid("/Idempotency-Key", f"must have 1 to {KEY_CHARACTERS_MAX} printable ASCII characters")
         query = request.url.query.encode()
         digest = hashlib.sha256(len(query).to_bytes(8, "big") + query + body).digest()
         once = Once(principal_of(request).id, request.scope["path"], key, digest)

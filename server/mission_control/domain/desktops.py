@@ -228,7 +228,7 @@ def problems_of(new: NewDesktop) -> list[FieldError]:
         if fingerprint is not None:
             check("/ssh/hostAuthority", "cannot be combined with hostKeyFingerprint")
     if len(new.ssh.revoked_host_keys) > limits.REVOKED_KEYS_MAX:
-        check("/ssh/revokedHostKeys", f"are more than {limits.REVOKED_KEYS_MAX}")
+        check("/ssh/revokedHostKeys", f"must be at most {limits.REVOKED_KEYS_MAX}")
     for index, key in enumerate(new.ssh.revoked_host_keys):
         check(f"/ssh/revokedHostKeys/{index}", public_key_problem(key))
     check("/labels", labels_problem(new.labels))
@@ -299,7 +299,7 @@ def _directory_problem(directory: str) -> str | None:
 
 def _name_problem(name: str) -> str | None:
     if not is_name(name, limits.NAME_CHARACTERS_MAX):
-        return f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters"
+        return f"must have 1 to {limits.NAME_CHARACTERS_MAX} printable characters"
     return None
 
 

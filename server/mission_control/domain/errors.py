@@ -17,7 +17,11 @@ class Refusal(NamedTuple):
 
 
 class FieldError(NamedTuple):
-    """What is wrong with one field; `pointer` is a JSON pointer (RFC 6901) into the body."""
+    """What is wrong with one field; `pointer` is a JSON pointer (RFC 6901) into the body.
+
+    `message` goes on with a sentence that the field's name begins ("is longer than 200 characters"), or is one of its
+    own that begins with "there is".
+    """
 
     pointer: str
     message: str

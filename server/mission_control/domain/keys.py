@@ -48,7 +48,7 @@ def digest(secret: str) -> bytes:
 def create(new: NewKey, *, id: str, secret: str, at: Time) -> list[Event]:
     """A new key. One that is restricted to desktops is no admin: an admin could lift the restriction."""
     if not is_name(new.name, limits.NAME_CHARACTERS_MAX):
-        raise invalid("/name", f"has 1 to {limits.NAME_CHARACTERS_MAX} printable characters")
+        raise invalid("/name", f"must have 1 to {limits.NAME_CHARACTERS_MAX} printable characters")
     expires_at = new.expires_at
     if expires_at is not None:
         try:

@@ -77,7 +77,7 @@ def _applied(known: Sequence[KnownHost], desktops: Iterable[Desktop]) -> list[Ev
 def _problems_of(new: NewKnownHost) -> list[FieldError]:
     errors: list[FieldError] = []
     if not 1 <= len(new.hosts) <= limits.HOST_PATTERNS_MAX:
-        errors.append(FieldError("/hosts", f"are 1 to {limits.HOST_PATTERNS_MAX} patterns"))
+        errors.append(FieldError("/hosts", f"must be 1 to {limits.HOST_PATTERNS_MAX} patterns"))
     for index, pattern in enumerate(new.hosts):
         if not _PATTERN.fullmatch(pattern) or len(pattern) > 255:
             errors.append(FieldError(f"/hosts/{index}", "is no pattern of host names, such as *.example.com"))

@@ -50,7 +50,7 @@ def create(new: NewSecret, secrets: Mapping[str, Secret], *, at: Time, actor: Ac
     if not NAME.fullmatch(new.name) or len(new.name) > limits.NAME_CHARACTERS_MAX:
         raise invalid(
             "/name",
-            f"has 1 to {limits.NAME_CHARACTERS_MAX} of A-Z, 0-9 and _, and no digit first, as the variable that it is",
+            f"must have 1 to {limits.NAME_CHARACTERS_MAX} of A-Z, 0-9 and _, no digit first, as a variable has",
         )
     _check_value(new.value)
     if new.name in secrets:

@@ -158,35 +158,35 @@ def problems_of(task: NewTask) -> list[FieldError]:
 def labels_problem(labels: Sequence[str]) -> str | None:
     """What is wrong with a set of labels, or None."""
     if len(labels) > limits.LABELS_MAX:
-        return f"are more than {limits.LABELS_MAX}"
+        return f"must be at most {limits.LABELS_MAX}"
     for label in labels:
         if not is_name(label, limits.LABEL_CHARACTERS_MAX):
-            return f"a label has 1 to {limits.LABEL_CHARACTERS_MAX} printable characters"
+            return f"must have 1 to {limits.LABEL_CHARACTERS_MAX} printable characters each"
     if len(set(labels)) != len(labels):
-        return "name one label twice"
+        return "must not name one twice"
     return None
 
 
 def _env_problem(env: dict[str, str]) -> str | None:
     if len(env) > limits.ENV_VARIABLES_MAX:
-        return f"are more than {limits.ENV_VARIABLES_MAX} variables"
+        return f"must be at most {limits.ENV_VARIABLES_MAX} variables"
     for name, value in env.items():
         if not name.isascii() or not name.isidentifier():
-            return f"{name!r} is not the name of a variable"
+            return f"holds {name!r}, which is not the name of a variable"
         if "\0" in value:
-            return f"the value of {name} holds a NUL character"
+            return f"holds a NUL character in the value of {name}"
     if sum(len(name) + len(value.encode(errors="replace")) for name, value in env.items()) > limits.ENV_BYTES_MAX:
-        return f"are larger than {limits.ENV_BYTES_MAX} bytes"
+        return f"must be at most {limits.ENV_BYTES_MAX} bytes"
     return None
 
 
 def _secrets_problem(task: NewTask) -> str | None:
     if len(task.secrets) > limits.TASK_SECRETS_MAX:
-        return f"are more than {limits.TASK_SECRETS_MAX}"
+        return f"must be at most {limits.TASK_SECRETS_MAX}"
     if len(set(task.secrets)) != len(task.secrets):
-        return "name one secret twice"
+        return "must not name one twice"
     both = sorted(set(task.secrets) & set(task.env))
-    return f"{both[0]} is a variable in env, too" if both else None
+    return f"must not name {both[0]}, which is a variable in env, too" if both else None
 
 
 def create(

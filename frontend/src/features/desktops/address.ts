@@ -6,14 +6,14 @@ export interface Address {
   username?: string;
 }
 
-/** The address in its parts, or a sentence that says what is wrong with it. */
+/** The address in its parts, or what is wrong with it, as its field says it. */
 export function readAddress(text: string): Address | string {
   const trimmed = text
     .trim()
     .replace(/^ssh:\/\//, '')
     .replace(/^ssh\s+/, '');
   if (!trimmed) return 'Enter user@host, or a name from ~/.ssh/config on the server.';
-  if (/\s/.test(trimmed)) return 'An address has no blanks; options such as -p go into the fields below.';
+  if (/\s/.test(trimmed)) return 'has blanks; options such as -p go into the fields below';
   const at = trimmed.lastIndexOf('@');
   const username = at >= 0 ? trimmed.slice(0, at) : '';
   const place = trimmed.slice(at + 1);
@@ -24,7 +24,7 @@ export function readAddress(text: string): Address | string {
   const host = found?.[1] ?? found?.[2];
   if (!host) return `“${place}” is not an address. Write host, host:port or [IPv6]:port.`;
   const port = found?.[3] ? Number(found[3]) : undefined;
-  if (port !== undefined && (port < 1 || port > 65_535)) return 'A port is between 1 and 65535.';
+  if (port !== undefined && (port < 1 || port > 65_535)) return 'must have a port between 1 and 65535';
   return { host, ...(port ? { port } : {}), ...(username ? { username } : {}) };
 }
 

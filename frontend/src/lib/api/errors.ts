@@ -37,21 +37,53 @@ export type Problems = Record<string, string>;
 /** The part of a body that a JSON pointer leads into: `/labels` for `/labels/2`. */
 export const partOf = (pointer: string): string => pointer.split('/', 2).join('/');
 
-/** Why a form was not taken. `fieldOf` says in which of its fields a part of the body is typed. */
+/**
+ * A whole sentence: what the server says of a field goes on where its name stops ("is empty"), unless it has a subject of
+ * its own ("there is no such desktop"). What is a sentence already stays as it is.
+ */
+export function sentenceOf(name: string, message: string): string {
+  const text = isPredicate(message) ? `${name} ${message}` : `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
+const isPredicate = (message: string): boolean => /^\p{Ll}/u.test(message) && !message.startsWith('there ');
+
+const lastOf = (pointer: string): string => pointer.slice(pointer.lastIndexOf('/') + 1);
+
+/** What a part of a body is called: `Private key` for `/ssh/auth/privateKey`, `Entry 3` for `/labels/2`. */
+function nameOf(pointer: string): string {
+  const last = lastOf(pointer);
+  if (/^\d+$/.test(last)) return `Entry ${Number(last) + 1}`;
+  if (last === '' || last === 'url') return last.toUpperCase() || 'What was sent';
+  const words = last.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
+
+/**
+ * Why a form was not taken. `fieldOf` says in which of its fields a part of the body is typed. What is said of a field
+ * itself has no subject yet: the field begins the sentence with its label.
+ */
 export function problemsIn(
   error: unknown,
   fields: readonly string[],
   fieldOf: (pointer: string) => string = partOf,
 ): Problems {
   const { errors = [], detail } = asProblem(error);
-  const problems: Problems = {};
-  const others: string[] = [];
+  const found = new Map<string, Set<string>>();
   for (const { pointer, message } of errors) {
-    const field = fieldOf(pointer);
-    if (fields.includes(field)) problems[field] = problems[field] ? `${problems[field]} ${message}` : message;
-    else others.push(`${pointer.slice(1)}: ${message}`);
+    const at = fieldOf(pointer);
+    const field = fields.includes(at) ? at : '';
+    const isOfItself = field !== '' && lastOf(pointer) === lastOf(field);
+    const words = isOfItself && isPredicate(message) ? message : sentenceOf(nameOf(pointer), message);
+    found.set(field, (found.get(field) ?? new Set()).add(words));
   }
-  if (others.length > 0 || errors.length === 0) problems[''] = others.join(' ') || detail;
+  if (found.size === 0) return { '': detail };
+  const problems: Problems = {};
+  for (const [field, words] of found) {
+    const ownWords = [...words].filter(isPredicate).join(', and ');
+    const sentences = [...words].filter((one) => !isPredicate(one));
+    problems[field] = [...(ownWords ? [`${ownWords}.`] : []), ...sentences].join(' ');
+  }
   return problems;
 }
 

@@ -99,14 +99,14 @@ export function bodyOf(draft: Draft): { body: Omit<TaskInput, 'desktopId'>; prob
   if (labels.length) body.labels = labels;
   if (draft.timeout.trim()) {
     const seconds = secondsOf(draft.timeout);
-    if (seconds === null) problems['/timeoutSeconds'] = 'A number of seconds, or for instance 10m or 2h.';
+    if (seconds === null) problems['/timeoutSeconds'] = 'must be a number of seconds, or for instance 10m or 2h';
     else body.timeoutSeconds = seconds;
   }
   // The rest belongs to commands; a draft keeps it while it is a prompt.
   if (draft.type === 'prompt') return { body, problems };
   if (draft.cwd.trim()) body.cwd = draft.cwd.trim();
   const { variables, wrong } = variablesOf(draft.env);
-  if (wrong !== null) problems['/env'] = `“${wrong.slice(0, 40)}” is not of the form NAME=value.`;
+  if (wrong !== null) problems['/env'] = `holds “${wrong.slice(0, 40)}”, which is not of the form NAME=value`;
   if (Object.keys(variables).length) body.env = variables;
   if (draft.secrets.length) body.secrets = draft.secrets;
   return { body, problems };
