@@ -1,5 +1,6 @@
 """Keys, sessions and the audit, as an admin uses them in a browser."""
 
+import json
 import re
 from pathlib import Path
 
@@ -123,4 +124,7 @@ async def test_the_head_of_the_log_is_shown_to_be_kept_elsewhere(tmp_path: Path)
             head = (await server.http.get("/api/mission-control/log/head")).json()
             await log.get_by_role("button", name="Read again").click()
             await expect(log).to_contain_text(head["chain"])
-            await expect(log.get_by_role("button", name="Copy")).to_be_visible()
+            await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            await log.get_by_role("button", name="Copy head").click()
+            await expect(log.get_by_role("button", name="Copied")).to_be_visible()
+            assert json.loads(await page.evaluate("navigator.clipboard.readText()")) == head
