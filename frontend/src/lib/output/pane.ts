@@ -518,6 +518,12 @@ export class OutputPane {
       this.#resized();
       return;
     }
+    // The browser has not laid out the range that it was given, so its place is one of before: nobody scrolled.
+    if (this.#scroller.scrollHeight < this.#rangeHeight - ROW_HEIGHT_PX) {
+      this.#view.settled(this.#scroller.scrollTop);
+      this.changed();
+      return;
+    }
     const wasFollowing = this.#view.following;
     const top = this.#view.top;
     const needsSettling = this.#view.scrolled(this.#scroller.scrollTop);
