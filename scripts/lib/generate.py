@@ -84,10 +84,10 @@ def wire_types() -> str:
 def keys_page() -> str:
     """The page of all keys, from the table that feeds the dashboard's handlers."""
     registry = ROOT / "frontend" / "src" / "lib" / "keys" / "registry.ts"
-    row = re.compile(r"\{ id: '([\w-]+)', keys: '([^']+)', label: '([^']+)', group: '(\w+)'")
+    row = re.compile(r"\{\s*id: '([\w-]+)',\s*keys: '([^']+)',\s*label: '([^']+)',\s*group: '(\w+)'")
     rows = row.findall(registry.read_text())
-    if len(rows) != registry.read_text().count("  { id: "):
-        raise NotMade("frontend/src/lib/keys/registry.ts has a key that is not one line: id, keys, label, group")
+    if len(rows) != registry.read_text().count(" id: '"):
+        raise NotMade("frontend/src/lib/keys/registry.ts has a key that is not: id, keys, label, group")
     parts = [
         f"## {group}\n\n| keys | |\n|---|---|\n"
         + "".join(f"| {_keys_in_words(keys)} | {label} |\n" for _, keys, label, its in rows if its == group)
