@@ -361,6 +361,24 @@ async def test_one_line_of_ten_megabytes_is_cut_on_the_screen_and_shown_whole_on
             assert await copied(page) == "x" * 10_000_000 + "\nafter it"
 
 
+async def test_how_lines_look_is_the_same_in_the_next_output(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        first, second = await recorded(server, "echo one"), await recorded(server, "printf '%0900d\\n' 0")
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, first)
+            await page.get_by_role("button", name="Wrap lines").click()
+            await page.get_by_role("button", name="Times: off").click()
+            await expect(page.get_by_role("button", name="Times: since start")).to_be_visible()
+            await show(page, server, second)
+            await expect(page.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "true")
+            line = output(page).locator(".output-row:visible")
+            await expect(line).to_contain_text(re.compile(r"\+0:00\.\d{3}"))
+            size = await line.bounding_box()
+            assert size is not None
+            assert size["height"] > 3 * 18
+
+
 async def test_a_page_with_a_line_of_ten_megabytes_answers_while_its_lines_wrap(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()

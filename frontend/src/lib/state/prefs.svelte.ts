@@ -1,6 +1,7 @@
 // What this browser remembers for this person: theme, open panels, the last choices. Kept in local storage, where that
 // is allowed; the theme's key is also read by early.js before the first paint.
 import type { TaskStatus, TaskType } from '../api/types';
+import type { TimeMode } from '../output/times';
 
 export type Theme = 'system' | 'light' | 'dark';
 
@@ -14,6 +15,8 @@ interface Stored {
   lastType: TaskType;
   recent: string[];
   areNotificationsOn: boolean;
+  wrapsLines: boolean;
+  timeMode: TimeMode;
 }
 
 const KEY = 'mission-control:prefs';
@@ -27,6 +30,8 @@ const DEFAULTS: Stored = {
   lastType: 'prompt',
   recent: [],
   areNotificationsOn: false,
+  wrapsLines: false,
+  timeMode: 'off',
 };
 const RECENT_MAX = 12;
 
@@ -133,6 +138,22 @@ export class Prefs {
   }
   set areNotificationsOn(on: boolean) {
     this.#set('areNotificationsOn', on);
+  }
+
+  /** Of any output: a long line takes as many rows as it needs. */
+  get wrapsLines(): boolean {
+    return this.#stored.wrapsLines;
+  }
+  set wrapsLines(wraps: boolean) {
+    this.#set('wrapsLines', wraps);
+  }
+
+  /** Of any output: the time before each line. */
+  get timeMode(): TimeMode {
+    return this.#stored.timeMode;
+  }
+  set timeMode(mode: TimeMode) {
+    this.#set('timeMode', mode);
   }
 
   isFolded(column: TaskStatus): boolean {
