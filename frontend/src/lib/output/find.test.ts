@@ -44,6 +44,17 @@ test('goes on with lines that come later, but not with one that has not ended', 
   expect(search.isComplete).toBe(true);
 });
 
+test('begins with the first lines that are there', async () => {
+  const run = new FakeRun().fill(100);
+  const pages = new OutputPages();
+  const search = new Search(run, pages, query('line 7'), null, () => {});
+  expect(run.asked).toEqual([]);
+  pages.putTail(await run.tail(10));
+  search.lookAgain();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([search.total, search.isComplete]).toEqual([11, true]);
+});
+
 describe('the way from one to the next', () => {
   test('goes round at both ends', async () => {
     const run = new FakeRun().fill(100, (line) => (line % 30 === 10 ? 'hit' : 'other'));

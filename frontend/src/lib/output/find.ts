@@ -14,6 +14,18 @@ export interface Query {
   matchCase: boolean;
 }
 
+/** What is looked for, and which lines are shown: those that match with so many around each, or, by null, all. */
+export interface Finding extends Query {
+  context: number | null;
+}
+
+/** Lines around each match that can be chosen. */
+export const CONTEXTS = [0, 2, 5, 20];
+
+export function isSameQuery(one: Query, other: Query): boolean {
+  return one.text === other.text && one.isRegex === other.isRegex && one.matchCase === other.matchCase;
+}
+
 const LISTED_STEP = 10_000; // the most numbers that the API gives at once
 const NEARBY = 500;
 const LATER_MS = 500; // between looks at what a live run has printed since
@@ -55,6 +67,7 @@ export class Search {
   readonly #stopped = new AbortController();
   #nearby: Nearby = { from: 0, to: 0, lines: [] };
   #isAsking = false;
+  #hasAsked = false;
   #isUnanswered = false;
   #listedMax = LISTED_STEP;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -83,8 +96,8 @@ export class Search {
     return this.hits.length === this.total;
   }
 
-  /** The lines changed: search on soon. */
-  lookAgain(delayMs = LATER_MS): void {
+  /** The lines changed: search on soon, and at once where these are the first. */
+  lookAgain(delayMs = this.#hasAsked ? LATER_MS : 0): void {
     if (this.isComplete || this.#isAsking) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -197,6 +210,7 @@ export class Search {
   }
 
   async #ask(from: number, limit: number): Promise<FindAnswer | null> {
+    this.#hasAsked = true;
     try {
       return await this.#source.find(this.#query, from, limit, this.#stopped.signal);
     } catch (error) {
@@ -220,6 +234,7 @@ export class StreamLines {
   readonly #pages: OutputPages;
   readonly #stopped = new AbortController();
   #isAsking = false;
+  #hasAsked = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: OutputSource, pages: OutputPages, stream: Stream) {
@@ -234,8 +249,8 @@ export class StreamLines {
     clearTimeout(this.#timer);
   }
 
-  /** The lines changed: look on soon. */
-  lookAgain(delayMs = LATER_MS): void {
+  /** The lines changed: look on soon, and at once where these are the first. */
+  lookAgain(delayMs = this.#hasAsked ? LATER_MS : 0): void {
     if (this.upTo >= this.#pages.wholeCount || this.#isAsking) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -248,6 +263,7 @@ export class StreamLines {
     this.#isAsking = true;
     try {
       while (this.upTo < this.#pages.wholeCount) {
+        this.#hasAsked = true;
         const { lines, total, scannedTo } = await this.#source.find(
           query,
           this.upTo,

@@ -40,6 +40,8 @@ export interface PaneStatus {
   newRows: number;
   /** Rows that are left out because they are too many to be listed. */
   isCut: boolean;
+  /** What the following is about, or null while nothing is looked for. */
+  query: Query | null;
   /** Lines that match. */
   hits: number;
   /** Which of them is shown, from 0 on; null where that is not known, -1 for none. */
@@ -159,7 +161,7 @@ export class OutputPane {
     }
     if (only !== null) this.#stderr ??= new StreamLines(this.#output.source, this.#output.pages, 'stderr');
     this.#choose();
-    if (this.#search) this.find(this.#query, this.#context);
+    if (this.#search) this.find(this.#query, this.#context, this.#stays);
   }
 
   /** Which lines are rows, by the stream and by what is searched. What is looked at stays as near as it can. */
@@ -238,7 +240,8 @@ export class OutputPane {
   goToLine(line: number): void {
     this.#sync();
     this.#leaveEnd();
-    if (!this.#view.isVisible(this.#visible.rowOf(line))) this.#goTo(line);
+    const row = this.#visible.rowOf(line);
+    if (!this.#view.isVisible(row) || this.#visible.lineAt(row) !== line) this.#goTo(line);
     this.changed();
   }
 
@@ -259,14 +262,19 @@ export class OutputPane {
   // ---- finding ----------------------------------------------------------------------------------
 
   #query: Query | null = null;
+  #stays = false;
 
-  /** Search for something else, or stop; with `context` only lines that match are shown, and so many around them. */
-  find(query: Query | null, context: number | null = null): void {
+  /**
+   * Search for something else, or stop; with `context` only lines that match are shown, and so many around them. The
+   * first one that matches comes into view, unless the view `stays` where it is.
+   */
+  find(query: Query | null, context: number | null = null, stays = false): void {
     const { source, pages } = this.#output;
     this.#search?.stop();
     this.#seeking++;
     this.#isSeeking = false;
     this.#query = query;
+    this.#stays = stays;
     this.#hitLine = -1;
     this.#search =
       query === null || query.text === ''
@@ -283,6 +291,7 @@ export class OutputPane {
 
   /** Go to the next (1) or the previous (-1) line that matches. */
   findNext(step: 1 | -1): void {
+    this.#stays = false;
     const top = Math.max(0, this.#visible.lineAt(this.#view.firstRow));
     this.#seek(this.#hitLine < 0 ? top : step > 0 ? this.#hitLine + 1 : this.#hitLine, step);
   }
@@ -305,7 +314,8 @@ export class OutputPane {
 
   /** The first hit from here on; what is in view stays where it is. */
   #showFirstHit(): void {
-    if (this.#hitLine < 0 && this.#search && this.#search.total > 0 && !this.#isSeeking) this.findNext(1);
+    if (this.#stays || this.#hitLine >= 0 || this.#isSeeking) return;
+    if (this.#search && this.#search.total > 0) this.findNext(1);
   }
 
   #isSeeking = false;
@@ -768,9 +778,10 @@ export class OutputPane {
         following,
         newRows: following ? 0 : this.#newRows(),
         isCut: this.#context !== null && search !== null && !search.isListed,
+        query: search && this.#query,
         hits: search?.total ?? 0,
         hit: this.#hitLine < 0 ? -1 : (search?.placeOf(this.#hitLine) ?? null),
-        searching: search !== null && !search.isComplete,
+        searching: search !== null && !(search.isComplete && this.#output.keeper.isOpened),
         findProblem: search?.problem ?? '',
       });
     }, STATUS_INTERVAL_MS);
