@@ -77,6 +77,36 @@ async def test_what_happens_is_told_in_few_words_narrowed_held_back_and_followed
             await expect(told(page).first).to_contain_text("Held back done")
 
 
+async def test_what_the_panel_shows_is_remembered_until_its_desktop_is_gone(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        desktops = await make_fleet(server)
+        names = {one["name"]: one["id"] for one in (await server.http.get("/api/desktops")).json()}
+        await many(server, desktops, 1)
+        async with signed_in(browser, server.link) as page:
+            await page.keyboard.press("]")
+            kind = page.get_by_role("combobox", name="Kind of activity")
+            desktop = page.get_by_role("combobox", name="Desktop of activity")
+            await expect(told(page).filter(has_text="echo 0")).to_be_visible()
+            await kind.select_option("desktop")
+            await desktop.select_option(names["gpu-01"])
+            await expect(told(page).filter(has_text="echo 0")).to_have_count(0)
+
+            await page.reload()
+            await expect(kind).to_have_value("desktop")
+            await expect(desktop).to_have_value(names["gpu-01"])
+            await expect(told(page).filter(has_text="gpu-01 added")).to_be_visible()
+            await expect(told(page).filter(has_text="Demo desktop added")).to_have_count(0)
+
+            (await server.http.delete(f"/api/desktops/{names['gpu-01']}")).raise_for_status()
+            await expect(desktop).to_have_value("")
+            await expect(told(page).filter(has_text="Demo desktop added")).to_be_visible()
+            await page.reload()
+            await expect(desktop).to_have_value("")
+            await expect(kind).to_have_value("desktop")
+            await expect(told(page).filter(has_text="Demo desktop added")).to_be_visible()
+            await expect(told(page).filter(has_text="echo 0")).to_have_count(0)
+
+
 async def test_scrolling_back_reads_the_past_and_stays_where_one_reads(tmp_path: Path):
     data = tmp_path / "data"
     async with open_browser() as browser:

@@ -83,6 +83,7 @@ class App {
       },
       desktop: (id) => this.desktops.nameOf(id),
     };
+    this.activity.filter = this.prefs.activityFilter;
     this.socket.start(); // what a task's page follows need not wait for the board
     if (router.route.name === 'task') {
       await new Promise<void>((resolve) => onIdle(resolve, TASK_FIRST_MS_MAX));

@@ -61,6 +61,10 @@ export class ActivityState {
   get filter(): ActivityFilter {
     return this.#filter;
   }
+  /** What is read from the next `load` on. */
+  set filter(filter: ActivityFilter) {
+    this.#filter = filter;
+  }
 
   get hasOlder(): boolean {
     return this.#older !== null;

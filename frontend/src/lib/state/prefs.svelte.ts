@@ -2,6 +2,7 @@
 // is allowed; the theme's key is also read by early.js before the first paint.
 import type { TaskStatus, TaskType } from '../api/types';
 import type { TimeMode } from '../output/times';
+import type { ActivityFilter } from './activity.svelte';
 
 export type Theme = 'system' | 'light' | 'dark';
 
@@ -9,6 +10,7 @@ interface Stored {
   theme: Theme;
   isActivityOpen: boolean;
   isNewestOnTop: boolean;
+  activityFilter: ActivityFilter;
   areKeysOn: boolean;
   foldedColumns: TaskStatus[];
   lastDesktopId: string | null;
@@ -24,6 +26,7 @@ const DEFAULTS: Stored = {
   theme: 'system',
   isActivityOpen: false,
   isNewestOnTop: false,
+  activityFilter: { kind: '', desktopId: '' },
   areKeysOn: true,
   foldedColumns: [],
   lastDesktopId: null,
@@ -99,6 +102,14 @@ export class Prefs {
   }
   set isNewestOnTop(top: boolean) {
     this.#set('isNewestOnTop', top);
+  }
+
+  /** As it was chosen last, in any tab: each goes on with its own. */
+  get activityFilter(): ActivityFilter {
+    return { ...this.#stored.activityFilter };
+  }
+  set activityFilter(filter: ActivityFilter) {
+    this.#set('activityFilter', filter);
   }
 
   /** Single-key shortcuts can be switched off (WCAG 2.1.4). */
