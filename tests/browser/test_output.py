@@ -379,6 +379,31 @@ async def test_how_lines_look_is_the_same_in_the_next_output(tmp_path: Path):
             assert size["height"] > 3 * 18
 
 
+SIGNS = """rows => rows.map(row =>
+  /^"(.)"/.exec(getComputedStyle(row.querySelector('.output-number'), '::before').content)?.[1] ?? '')"""
+"""What is drawn before the lines' numbers."""
+
+
+async def test_parts_of_a_long_line_are_no_lines(tmp_path: Path):
+    async with open_server(tmp_path / "data") as server, open_browser() as browser:
+        await server.desktop()
+        whole = await recorded(server, "echo before it; head -c 100000 /dev/zero | tr '\\0' x")
+        cut = await recorded(server, "head -c 131072 /dev/zero | tr '\\0' x; echo; echo; echo after it")
+        async with signed_in(browser, server.link) as page:
+            await show(page, server, cut)
+            await expect(page.get_by_text("5 lines and parts of lines")).to_be_visible()
+            rows = output(page).locator(".output-row:visible")
+            # Two of 64 KiB, what is left of it, which is its end, an empty line, and the last one.
+            await expect(rows.locator(".output-number")).to_have_text([f"{number:5}" for number in range(1, 6)])
+            assert await rows.evaluate_all(SIGNS) == ["", "↳", "↳", "", ""]
+            await output(page).focus()
+            await page.keyboard.press("Control+a")
+            assert await copied(page) == "x" * 131_072 + "\n\nafter it"
+            await show(page, server, whole)
+            await expect(page.get_by_text("3 lines and parts of lines")).to_be_visible()
+            assert await rows.evaluate_all(SIGNS) == ["", "", "↳"]
+
+
 async def test_a_page_with_a_line_of_ten_megabytes_answers_while_its_lines_wrap(tmp_path: Path):
     async with open_server(tmp_path / "data") as server, open_browser() as browser:
         await server.desktop()

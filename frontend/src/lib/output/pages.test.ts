@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FakeRun } from './fake-run';
-import { OutputPages, PAGE_LINES } from './pages';
+import { goesOn, OutputPages, PAGE_LINES } from './pages';
 
 const texts = (pages: OutputPages, from: number, to: number) =>
   Array.from({ length: to - from }, (_, index) => pages.at(from + index)?.text);
@@ -18,6 +18,20 @@ test('what was read of the end is shown before any page is here', async () => {
   expect(texts(pages, 996, 1000)).toEqual([undefined, 'line 997', 'line 998', 'line 999']);
   expect(pages.isExact(999)).toBe(false);
   expect(pages.missingFrom(3)).toBe(768);
+});
+
+test('parts of a line that is too long for one are told from lines', async () => {
+  const run = new FakeRun().fill(1);
+  run.write('other\n', 'stderr');
+  expect((await opened(run)).hasParts).toBe(false);
+  run.write('no end, which another stream interrupts', 'stderr');
+  run.write('after it\n');
+  expect((await opened(run)).hasParts).toBe(false);
+  run.written.push(['o', 'a long', 0], ['o', ' line', 0], ['o', '\n', 0], ['o', '\n', 0]);
+  const pages = await opened(run);
+  expect(pages.hasParts).toBe(true);
+  const parts = [1, 2, 3, 4, 5, 6, 7].filter((line) => goesOn(pages.at(line - 1), pages.at(line)));
+  expect(parts).toEqual([5, 6]);
 });
 
 test('a page holds its lines as they were recorded', async () => {

@@ -57,6 +57,11 @@ const LINE_OVERHEAD_BYTES = 24;
 const STREAMS: Record<string, Stream> = { o: 'stdout', e: 'stderr', r: 'response' };
 export const NO_STYLES: Readonly<Styles> = { stdout: PLAIN, stderr: PLAIN, response: PLAIN };
 
+/** Whether a line goes on with the one right before it, and has a number of its own only since lines have a length. */
+export function goesOn(before: HeldLine | null | undefined, held: HeldLine | null | undefined): boolean {
+  return !!before && !!held && !before.endsWithNewline && before.stream === held.stream;
+}
+
 export const pageOf = (line: number): number => Math.floor(line / PAGE_LINES);
 
 /** Lines that follow each other. Their text is one string: a million small ones would be work for the collector. */
@@ -120,6 +125,8 @@ export class OutputPages {
   count = 0;
   /** The run is over: its last line is whole, with a "\n" or without. */
   isOver = false;
+  /** Some of them are parts of a line, which is longer than a display line may be. */
+  hasParts = false;
   /** Somebody took the recorded output away. */
   isRemoved = false;
   heldBytes = 0;
@@ -231,7 +238,7 @@ export class OutputPages {
 
   clear(): void {
     this.count = this.heldBytes = 0;
-    this.isOver = this.isRemoved = false;
+    this.isOver = this.isRemoved = this.hasParts = false;
     this.lastMs = null;
     this.#pages.clear();
     this.#tail = new Tail();
@@ -241,6 +248,9 @@ export class OutputPages {
   #hear(answer: LinesAnswer): void {
     this.count = Math.max(this.count, answer.total);
     if (answer.isRemoved) this.isRemoved = true;
+    this.hasParts ||= answer.lines.some(
+      ([stream, text], index) => !text.endsWith('\n') && answer.lines[index + 1]?.[0] === stream,
+    );
   }
 
   /** Without the line at the very end while it may still grow; the tail gets to know of it. */

@@ -6,7 +6,7 @@
  */
 import * as ansi from './ansi';
 import { contrast, legible, luminance, type Rgb } from './contrast';
-import type { HeldLine, OutputPages } from './pages';
+import { goesOn, type HeldLine, type OutputPages } from './pages';
 
 /** Longer lines are cut on the screen: laying out one line of megabytes stops a browser for seconds. */
 export const SHOWN_CHARACTERS_MAX = 20_000;
@@ -77,6 +77,7 @@ export class Rows {
     const shown: Row[] = [];
     const size = this.#pool.length;
     let before = -1;
+    let heldBefore: HeldLine | null = null;
     for (let index = 0; index < size; index++) {
       const row = this.#pool[(first + index) % size] as Row;
       const line = lines[index];
@@ -87,11 +88,15 @@ export class Rows {
         }
         continue;
       }
-      this.#write(row, line, this.#pages.at(line) ?? null);
+      const held = this.#pages.at(line) ?? null;
+      this.#write(row, line, held);
       const { classList } = row.element;
       classList.toggle('is-marked', marked !== null && line >= marked.from && line <= marked.to);
       classList.toggle('is-after-break', index > 0 && line !== before + 1);
+      if (index === 0 || line !== before + 1) heldBefore = this.#pages.at(line - 1) ?? null;
+      classList.toggle('is-part', goesOn(heldBefore, held) && this.#looks.lossBefore(line) === null);
       before = line;
+      heldBefore = held;
       shown.push(row);
     }
     return shown;

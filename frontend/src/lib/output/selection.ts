@@ -3,7 +3,7 @@
  * Columns count UTF-16 units of the visible text.
  */
 import { visibleText } from './ansi';
-import type { HeldLine } from './pages';
+import { goesOn, type HeldLine } from './pages';
 import type { VisibleLines } from './visible';
 
 export interface Place {
@@ -93,8 +93,8 @@ export class SelectedText {
     const before = this.#before;
     this.#before = { line, held };
     if (before) {
-      const goesOn = !before.held.endsWithNewline && line === before.line + 1 && held.stream === before.held.stream;
-      if (!goesOn) this.#parts.push('\n');
+      const isPart = line === before.line + 1 && goesOn(before.held, held);
+      if (!isPart) this.#parts.push('\n');
     }
     const from = line === first.line ? first.column : 0;
     this.#parts.push(visibleText(held.text).slice(from, line === last.line ? last.column : undefined));
