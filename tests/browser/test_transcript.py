@@ -113,6 +113,21 @@ async def test_an_answer_grows_and_what_stands_stays_as_it_is_being_read(tmp_pat
             await expect(output(page).get_by_text("1,200 tokens in")).to_be_attached()
 
 
+async def test_the_key_that_finds_looks_through_the_whole_raw_answer(tmp_path: Path):
+    script = replies(sse(chunk("It is hidden in the quokka."), chunk(finish="stop")) + DONE)
+    async with open_agent(tmp_path / "data", script) as server, open_browser() as browser:
+        task = await server.run("Look for it", "prompt")
+        await server.ended(task["id"])
+        async with signed_in(browser, await server.another_link()) as page:
+            await page.goto(f"{server.url}/tasks/{task['id']}")
+            await expect(output(page)).to_contain_text("quokka")
+            await page.keyboard.press("/")
+            await expect(page.get_by_role("textbox", name="Find in output")).to_be_focused()
+            await page.keyboard.type("quokka")
+            await expect(page.get_by_text("1 of 1 line")).to_be_visible()
+            await expect(page).to_have_url(re.compile("view=raw.*find=quokka"))
+
+
 async def test_a_transcript_of_many_steps_opens_at_its_end_and_is_drawn_where_it_is_read(tmp_path: Path):
     steps = [
         piece
