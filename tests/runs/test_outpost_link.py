@@ -23,6 +23,7 @@ ATTACHMENT = Attachment(server="0" * 16, log="log", generation=1, nonce="")
         ("echo 'SyntaxError: invalid syntax' >&2; exit 1", "outpost_not_possible", "SyntaxError"),
         ("echo 'mission-control: Python 3.6 or newer is needed' >&2; exit 126", "outpost_not_possible", "3.6 or newer"),
         (None, "outpost_not_possible", "o such file"),
+        ("yes", "shell_not_usable", "start-up files"),
     ],
 )
 async def test_only_a_host_that_cannot_have_an_outpost_goes_without_one(

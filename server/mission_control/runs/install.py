@@ -91,5 +91,7 @@ class NonceFinder:
             del self._noise[found:]
             return rest
         if len(self._noise) > NOISE_BYTES_MAX:
-            raise NoNonce("The account's shell printed more than start-up files print.")
+            raise NoNonce(
+                "The account's shell prints more than 64 KiB before it starts anything; see its start-up files."
+            )
         return None

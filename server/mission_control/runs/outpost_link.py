@@ -118,6 +118,7 @@ class OutpostLink:
         self._heard_s = monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._stderr = b""
+        self._is_noisy = False
         self._exit_status: int | None = None
         self._failure: str | None = None
         self._is_open = True
@@ -216,7 +217,10 @@ class OutpostLink:
                 self._finder, data = None, rest
             for frame in self._reader.feed(data):
                 self._sort(frame)
-        except (ChannelBroken, NoNonce) as error:
+        except NoNonce as error:
+            self._is_noisy = True
+            self.close(str(error))
+        except ChannelBroken as error:
             self.close(str(error))
         if self._waiting_bytes > WAITING_BYTES_MAX:
             self.close("The outpost sent more than it may.")
@@ -261,6 +265,8 @@ class OutpostLink:
             if noise:
                 message += f" It printed {noise!r}."
             return OutpostFailure("shell_not_usable", message)
+        if self._is_noisy and self._failure:
+            return OutpostFailure("shell_not_usable", self._failure)
         status = self._exit_status
         if OWN_WORDS in said:
             code = "outpost_not_possible" if status == CANNOT_RUN else "outpost_failed"
