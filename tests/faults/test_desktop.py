@@ -275,6 +275,41 @@ async def test_when_its_folder_is_wiped_while_the_server_is_away_nothing_is_run_
         await site.check()
 
 
+async def test_runs_of_a_desktop_whose_python_is_away_for_a_while_are_followed_when_it_is_back(tmp_path: Path):
+    """As while its packages are upgraded: a desktop that had an outpost is not taken for one that cannot have any."""
+    python = tmp_path / "python"
+    python.symlink_to(shutil.which("python3") or "")
+    async with open_site(tmp_path, outpost={"python": str(python)}) as site:
+        run = await site.write("long", stdout=100_000, pause_at=50_000)
+        await site.until_output(run, 50_000)
+        python.rename(tmp_path / "away")
+        site.proxy.reset()
+        away = await site.until_desktop(lambda one: (one["error"] or {}).get("code") == "outpost_failed")
+        assert "cancel them" in away["error"]["message"]
+        assert (await site.task(run))["status"] == "running"
+        (tmp_path / "away").rename(python)
+        site.let_go(run)
+        await site.check()
+
+
+async def test_without_runs_to_be_followed_a_desktop_without_python_goes_on_without_an_outpost(tmp_path: Path):
+    python = tmp_path / "python"
+    python.symlink_to(shutil.which("python3") or "")
+    async with open_site(tmp_path, outpost={"python": str(python)}) as site:
+        run = await site.start("long", "sleep 1000")
+        await site.until_event(run, "task.phase", phase="streaming")
+        python.unlink()
+        site.proxy.reset()
+        await site.until_desktop(lambda one: (one["error"] or {}).get("code") == "outpost_failed")
+        await site.cancel(run)
+        await site.until_desktop(lambda one: one["link"] == "up" and not one["durable"])
+        assert (await site.ended(await site.start("other", "true")))["status"] == "done"
+        python.symlink_to(shutil.which("python3") or "")
+        site.proxy.reset()
+        assert (await site.ended(run))["status"] == "cancelled"
+        await site.check()
+
+
 async def test_two_servers_on_one_account_do_not_disturb_each_other(tmp_path: Path):
     async with open_site(tmp_path) as site:
         other = Server(tmp_path / "other", ())

@@ -61,6 +61,7 @@ KILL_USER_PROCESSES = (
     "Let the account linger (loginctl enable-linger), then restart the desktop here."
 )
 NO_OUTPOST = "Runs here are not durable: they end with the connection."
+RUNS_WAIT = "Tasks that run there wait for it. Mend that, or cancel them to go on without an outpost."
 
 _WATCHED = frozenset(("desktop.created", "desktop.updated", "desktop.removed"))
 _logger = structlog.get_logger(__name__)
@@ -278,8 +279,20 @@ class Fleet:
             except OutpostFailure as failure:
                 if failure.code != "outpost_not_possible":
                     raise
+                if self._has_runs(desktop.id):
+                    raise OutpostFailure("outpost_failed", f"{failure.message.rstrip('.')}. {RUNS_WAIT}") from failure
                 watch.not_durable_because = f"{failure.message.rstrip('.')}. {NO_OUTPOST}"
             yield outpost
+
+    def _has_runs(self, desktop_id: str) -> bool:
+        """Whether an outpost there, which there was, has runs that are to be followed to their end."""
+        return any(
+            task.desktop_id == desktop_id
+            and task.status == "running"
+            and task.instance_id
+            and not task.cancel_requested_at
+            for task in self._control.journal.state.open_tasks()
+        )
 
     async def _report(self, desktop_id: str, watch: _Watch, link: Link, status: LinkStatus) -> None:
         desktop = self._control.journal.desktop(desktop_id)
