@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.history import of_type
+from tests.faults.history import Run, of_type
 from tests.faults.site import END_SECONDS, Site, open_site
 from tests.support.waiting import until
 
@@ -135,12 +135,18 @@ async def test_when_the_reply_to_a_start_is_lost_the_command_is_not_started_agai
         await site.check()
 
 
+async def start_that_is_lost(site: Site) -> Run:
+    """A run whose start is on its way and never arrives; what follows it does not either, until `heal`."""
+    site.proxy.black_hole(to_client=False)
+    run = await site.write("once")
+    await site.until_event(run, "task.phase", phase="starting")
+    await until_lost(site, "to_server")
+    return run
+
+
 async def test_when_a_start_is_lost_on_its_way_it_is_sent_again(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        site.proxy.black_hole(to_client=False)
-        run = await site.write("once")
-        await site.until_event(run, "task.phase", phase="starting")
-        await until_lost(site, "to_server")
+        await start_that_is_lost(site)
         site.proxy.reset()
         site.proxy.heal()
         await site.check()
@@ -148,10 +154,7 @@ async def test_when_a_start_is_lost_on_its_way_it_is_sent_again(tmp_path: Path):
 
 async def test_what_is_cancelled_while_its_start_is_lost_on_its_way_is_never_started(tmp_path: Path):
     async with open_site(tmp_path) as site:
-        site.proxy.black_hole(to_client=False)
-        run = await site.write("once")
-        await site.until_event(run, "task.phase", phase="starting")
-        await until_lost(site, "to_server")
+        run = await start_that_is_lost(site)
         await site.cancel(run)
         site.proxy.reset()
         site.proxy.heal()

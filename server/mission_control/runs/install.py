@@ -91,7 +91,6 @@ class NonceFinder:
             del self._noise[found:]
             return rest
         if len(self._noise) > NOISE_BYTES_MAX:
-            raise NoNonce(
-                "The account's shell prints more than 64 KiB before it starts anything; see its start-up files."
-            )
+            said = f"more than {NOISE_BYTES_MAX >> 10} KiB before it starts anything"
+            raise NoNonce(f"The account's shell prints {said}; see its start-up files.")
         return None
