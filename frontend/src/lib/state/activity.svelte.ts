@@ -119,8 +119,10 @@ export class ActivityState {
       }
       return seq ?? data[0]?.seq ?? 0;
     } catch (error) {
-      this.#problem = asProblem(error);
-      this.#isNewestMissing = true;
+      if (filter === this.#filter) {
+        this.#problem = asProblem(error);
+        this.#isNewestMissing = true;
+      }
       return Number.POSITIVE_INFINITY;
     } finally {
       this.#isLoading = false;
@@ -155,7 +157,7 @@ export class ActivityState {
         this.#older = nextLink(headers.get('link'));
       }
     } catch (error) {
-      this.#problem = asProblem(error);
+      if (filter === this.#filter) this.#problem = asProblem(error);
     } finally {
       this.#isLoading = false;
     }

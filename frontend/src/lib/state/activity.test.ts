@@ -53,6 +53,23 @@ describe('the activity', () => {
     expect([seqs(activity), activity.missed]).toEqual([[1, 2, 3], 0]);
   });
 
+  it('does not say of what is shown now that something chosen before could not be read', async () => {
+    let fail: (error: Error) => void = () => {};
+    const before = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const client = clientOf([event(1, 'desktop.link')]);
+    const activity = new ActivityState({
+      ...client,
+      get: vi.fn(client.get).mockReturnValueOnce(before),
+    } as unknown as Client);
+    const reading = activity.load();
+    await activity.narrow({ kind: 'desktop', desktopId: '' });
+    fail(new Error('too late'));
+    await reading;
+    expect([seqs(activity), activity.problem]).toEqual([[1], null]);
+  });
+
   it('shows one kind of one desktop', () => {
     const filter = { kind: 'task', desktopId: 'desk_1' } as const;
     expect(isWanted(event(1), filter)).toBe(true);
